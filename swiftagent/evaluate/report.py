@@ -46,16 +46,12 @@ class Case(msgspec.Struct, frozen=True):
 
 
 def headline(summary: Summary) -> list[HeadlineRow]:
-    """The metrics that were measured, in the order of the table."""
+    """The metrics that were measured, in the order of metrics.json, which is that of their table."""
     rows = []
-    for metric in METRICS:
-        tuned = summary["tuned"].get(metric)
-        base = summary.get("base", {}).get(metric)
-        measured = [found for found in (tuned, base) if found and found["n"]]
-        if not measured or tuned is None:
-            continue
-        difference = summary.get("difference", {}).get(metric)
-        rows.append(HeadlineRow(metric, base, tuned, difference, verdict(metric, difference)))
+    for metric, tuned in summary["tuned"].items():
+        base, difference = (summary.get(part, {}).get(metric) for part in ("base", "difference"))
+        if tuned["n"] or (base and base["n"]):
+            rows.append(HeadlineRow(metric, base, tuned, difference, verdict(metric, difference)))
     return rows
 
 
@@ -65,15 +61,20 @@ def verdict(metric: str, difference: Mapping[str, Any] | None) -> str:
         return "-"
     if difference["is_noise"]:
         return ""
-    return "better" if (difference["value"] > 0) != (metric in METRICS and METRICS[metric].lower_is_better) else "worse"
+    about = _about(metric)
+    return "better" if (difference["value"] > 0) != bool(about and about.lower_is_better) else "worse"
+
+
+def _about(metric: str) -> Metric | None:
+    return METRICS.get(metric.partition(" ")[0])  # "pass^1 shop" is pass^1 of a domain
 
 
 def format_value(metric: str, value: float | None, *, signed: bool = False) -> str:
     """A value as it is written: 87.5 for a share of 0.875, 1.234 for a number."""
     if value is None:
         return "–"
-    share = metric in METRICS and METRICS[metric].share
-    number = f"{100 * value:.1f}" if share else f"{value:.3f}"
+    about = _about(metric)
+    number = f"{100 * value:.1f}" if about and about.share else f"{value:.3f}"
     if signed and value >= 0:
         return f"+{number}"
     return number.replace("-", "−") if signed else number

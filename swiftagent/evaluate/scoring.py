@@ -18,7 +18,7 @@ from swiftagent.scores.calls import DecisionPoint, Predicted, StepScore, run_par
 from swiftagent.scores.fields import FieldScores, score_fields
 from swiftagent.scores.gate import Rule, gate_report
 from swiftagent.scores.groups import grouped
-from swiftagent.scores.intervals import MetricDifference, Metrics, Ratios, paired_differences
+from swiftagent.scores.intervals import Ratios, paired_differences
 from swiftagent.scores.metrics import METRICS, not_shares, score_step
 from swiftagent.scores.toolbench import toolbench_parts
 from swiftagent.trajectory.content import Seen, content_hash, refuse_overlap
@@ -51,7 +51,6 @@ class Scored(msgspec.Struct):
 
     steps: list[StepScore]
     ratios: Ratios
-    metrics: Metrics
     fields: FieldScores | None = None
 
 
@@ -138,9 +137,8 @@ def score_model(
         if entry.bits is not None and entry.bytes:
             all_parts.setdefault(name, {})["bits_per_byte"] = (entry.bits, float(entry.bytes))
     ratios = Ratios(tuple(METRICS), [*map(_row_of_part, all_parts)], [*all_parts.values()], [*all_parts])
-    found = ratios.estimates(not_shares=not_shares())
     answers = ((s.step.row, s.step.answer or "", s.predicted.answer) for s in scores if s.step.answer)
-    return Scored(scores, ratios, found, score_fields(answers) if fields else None)
+    return Scored(scores, ratios, score_fields(answers) if fields else None)
 
 
 def _score_bfcl(scores: Sequence[StepScore], items: Mapping[str, Item], referee: str | None) -> None:
@@ -162,9 +160,14 @@ def _says(answer: str | None, name: str) -> bool:
     return name.casefold() in (answer or "").casefold()
 
 
-def differences(base: Scored, tuned: Scored) -> dict[str, MetricDifference]:
-    """tuned - base, paired by row; McNemar's test where a metric is right or wrong at every step."""
-    return paired_differences(base.ratios, tuned.ratios, not_shares=not_shares())
+def measured(models: Mapping[str, Ratios], rules: Sequence[Rule]) -> dict[str, Any]:
+    """The metrics of "tuned" and, where it was measured, "base"; then their difference, paired by row; and the gate."""
+    report = {name: msgspec.to_builtins(ratios.estimates(not_shares=not_shares())) for name, ratios in models.items()}
+    values = {name: {metric: each["value"] for metric, each in found.items()} for name, found in report.items()}
+    if "base" in models:
+        changes = paired_differences(models["base"], models["tuned"], not_shares=not_shares())
+        report["difference"] = {name: change.as_dict() for name, change in changes.items()}
+    return {**report, "gate": gate_report(tuple(rules), values["tuned"], values.get("base"))}
 
 
 def summary(
@@ -176,14 +179,9 @@ def summary(
     about: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """What metrics.json holds. `models`: "tuned" and, where it was measured, "base"."""
-    report: dict[str, Any] = {name: msgspec.to_builtins(scored.metrics) for name, scored in models.items()}
-    tuned, base = models["tuned"], models.get("base")
-    if base is not None:
-        report["difference"] = {name: found.as_dict() for name, found in differences(base, tuned).items()}
-        if lost := forgetting(gold, base, tuned):
-            report["forgetting"] = lost
-    values = {name: {k: v.value for k, v in scored.metrics.items()} for name, scored in models.items()}
-    report["gate"] = gate_report(tuple(rules), values["tuned"], values.get("base"))
+    report = measured({name: scored.ratios for name, scored in models.items()}, rules)
+    if "base" in models and (lost := forgetting(gold, models["base"], models["tuned"])):
+        report["forgetting"] = lost
     seen_tools = None if seen is None else seen.tools
     groups = {name: grouped(scored.steps, seen_tools) for name, scored in models.items()}
     report["groups"] = {

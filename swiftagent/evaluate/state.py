@@ -34,7 +34,8 @@ import yaml
 from swiftagent.agent.drive import Job, RequestRefused, driven
 from swiftagent.agent.loop import Limits, conversation_after, run_turn, start
 from swiftagent.errors import ConfigError, ToolError
-from swiftagent.evaluate.report import Table, gate_lines, verdict, with_difference, with_interval
+from swiftagent.evaluate import report
+from swiftagent.evaluate.scoring import measured
 from swiftagent.evaluate.session import EvaluationOptions, let_write, rules_of, style_of_prompts
 from swiftagent.evaluate.target import Target, training_files
 from swiftagent.evaluate.writing import Done, Entry, Writer, transcript
@@ -43,8 +44,7 @@ from swiftagent.io.shipped import find, shipped
 from swiftagent.io.storage import sha256_of
 from swiftagent.io.yaml_file import Line, lines_of, read_mapping, read_text
 from swiftagent.scores.calls import attempts_of
-from swiftagent.scores.gate import gate_report
-from swiftagent.scores.intervals import Ratios, paired_differences
+from swiftagent.scores.intervals import Ratios
 from swiftagent.scores.values import plain_text, same_value
 from swiftagent.tools.source import STATE_FUNCTIONS
 from swiftagent.tools.toolbox import Toolbox, open_toolbox
@@ -258,7 +258,6 @@ def _summary(
     target: Target, tasks: Sequence[StateTask], options: EvaluationOptions, runs: Mapping[str, Mapping[str, Entry]]
 ) -> Summary:
     about = {"name": target.name, "tuned": target.tuned.name, "base": target.base.name if target.base else None}
-    found: Summary = {"about": about, "trials": options.trials, "temperature": options.temperature}
     domains = sorted({task.domain for task in tasks})
     ks = [k for k in _KS if k <= options.trials]
     names = [f"pass^{k}{of}" for of in ("", *(f" {name}" for name in domains if len(domains) > 1)) for k in ks]
@@ -273,29 +272,16 @@ def _summary(
             parts = {f"pass^{k}": (pass_hat(passed, options.trials, k), 1.0) for k in ks}
             all_parts.append(parts | {f"{name} {task.domain}": part for name, part in parts.items()})
         ratios[model] = Ratios(tuple(names), [task.id for task in tasks], all_parts)
-        found[model] = {name: msgspec.structs.asdict(each) for name, each in ratios[model].estimates().items()}
-    if "base" in ratios:
-        differences = paired_differences(ratios["base"], ratios["tuned"])
-        found["difference"] = {name: each.as_dict() for name, each in differences.items()}
-    values = {name: {k: each.value for k, each in part.estimates().items()} for name, part in ratios.items()}
-    rules = rules_of(options, target, with_state=True)
-    return {**found, "gate": gate_report(rules, values["tuned"], values.get("base")), "tasks": by_task}
+    found = measured(ratios, rules_of(options, target, with_state=True))
+    return {"about": about, "trials": options.trials, "temperature": options.temperature, **found, "tasks": by_task}
 
 
-def tables(found: Summary) -> Iterator[Table]:
-    """pass^k over all and by domain; each task, with what was wrong first; the gate."""
-    lines = []
-    for name, tuned in found["tuned"].items():
-        metric = name.partition(" ")[0]  # pass^1 of "pass^1 shop"
-        base, difference = (found.get(part, {}).get(name) for part in ("base", "difference"))
-        values = [with_interval(metric, base), with_interval(metric, tuned), with_difference(metric, difference)]
-        lines.append([name, *values, tuned["n"], verdict(metric, difference) or "noise"])
-    yield Table("shares in %, with 95 % intervals", ("", "base", "tuned", "difference", "n", ""), lines)
+def tables(found: Summary) -> Iterator[report.Table]:
+    """pass^k over all and by domain, with the gate; each task, with what was wrong first."""
+    yield from report.tables(found)
     lines = []
     for name, task in found["tasks"].items():
         faults = [fault for each in task["tuned"]["faults"] for fault in each]
         counts = [f"{task[model]['passed']}/{found['trials']}" if model in task else "–" for model in ("base", "tuned")]
         lines.append([name, *counts, faults[0] if faults else ""])
-    yield Table("runs that passed", ("task", "base", "tuned", "what was wrong"), lines)
-    if found["gate"]["rules"]:
-        yield Table("gate", ("rule", "measured", ""), gate_lines(found))
+    yield report.Table("runs that passed", ("task", "base", "tuned", "what was wrong"), lines)

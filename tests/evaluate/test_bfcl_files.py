@@ -62,7 +62,7 @@ def test_questions_and_answers_become_gold(tmp_path: Path):
     assert is_bfcl(QUESTION)
     assert rows[0].tools[0].parameters["properties"]["base"] == {"type": "number"}
     made = Predicted((Attempt("area", {"base": 2.5, "unit": "M"}),))
-    found = score_model(gold, {"simple_python_0#0": made}, {}, {}, bfcl=items).metrics
+    found = score_model(gold, {"simple_python_0#0": made}, {}, {}, bfcl=items).ratios.estimates()
     assert (found["bfcl_ast"].value, found["call_exact"].value) == (1.0, 0.0)
 
 

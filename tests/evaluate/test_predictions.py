@@ -33,7 +33,7 @@ def call(city: str) -> str:
 
 
 def exact(kept: Gold, entries: dict[str, Entry]) -> tuple[float | None, int]:
-    found = score_model(kept, entries, {}, {}).metrics["call_exact"]
+    found = score_model(kept, entries, {}, {}).ratios.estimates()["call_exact"]
     return found.value, found.n
 
 
@@ -116,7 +116,7 @@ def test_llamafactory_brings_its_gold():
     )
     brings, again = has_gold(rows)
     kept, entries = llamafactory_gold(again)
-    found = score_model(kept, entries, {}, {}).metrics
+    found = score_model(kept, entries, {}, {}).ratios.estimates()
     assert brings
     assert (found["call_exact"].value, found["call_exact"].n) == (2 / 3, 3)
     assert (found["no_call_recall"].value, found["parsable"].value) == (0.0, 0.75)
