@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator
-from functools import partial, reduce
+from functools import partial
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -12,16 +12,16 @@ import msgspec
 from swiftagent.agent.loop import (
     DEFAULT_LIMITS,
     REACT,
+    Asking,
     Generate,
     Generated,
     Grammar,
     Limits,
     Progress,
     Reply,
-    Request,
+    Result,
     RunTool,
     Turn,
-    conversation_after,
     run_turn,
 )
 from swiftagent.agent.sampling import PLAIN, Sampling
@@ -36,7 +36,6 @@ from swiftagent.trajectory.types import Call, Event, Tool, Trajectory
 
 Asked = TypeVar("Asked")
 Given = TypeVar("Given")
-Result = TypeVar("Result")
 Job = Generator[Generate, Generated, Result]
 
 # Characters a token on average at most, in a text of `max_tokens`.
@@ -115,9 +114,7 @@ def answer(
 
 
 def driven(
-    turn: Generator[Request, Reply, Turn],
-    run_tool: Callable[[Call], ToolResult],
-    watch: Callable[[Event, str], None] = SILENT.event,
+    turn: Asking[Turn], run_tool: Callable[[Call], ToolResult], watch: Callable[[Event, str], None] = SILENT.event
 ) -> Job[Turn]:
     """A turn of the loop that asks for text alone: its calls are run by `run_tool`."""
     reply: Reply = None
@@ -165,7 +162,7 @@ class Dialog(msgspec.Struct):
 
     @property
     def conversation(self) -> Trajectory:
-        return reduce(conversation_after, self.turns, self.before)
+        return self.turns[-1].conversation if self.turns else self.before
 
     def ask(self, question: str) -> Turn:
         turn = answer(self.runtime, self.conversation, question, self.limits, self.grammar)

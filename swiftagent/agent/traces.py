@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ def is_good(turns: Iterable[Turn]) -> bool:
     return all(turn.stopped_by == "answer" and not any(step.error for step in turn.steps) for turn in turns)
 
 
-def recorded(conversation: Trajectory, turns: Iterable[Turn], source: str) -> Trajectory | None:
+def recorded(turns: Sequence[Turn], source: str) -> Trajectory | None:
     """The conversation as data to train on: steps whose call failed are context and not trained. None: nothing is
     left."""
     failed = {
@@ -41,7 +41,7 @@ def recorded(conversation: Trajectory, turns: Iterable[Turn], source: str) -> Tr
         for event, step in zip((each for each in turn.events if type(each) is Observation), turn.steps, strict=False)
         if step.error
     }
-    events: list[Event] = []
+    conversation, events = turns[-1].conversation, list[Event]()
     for event in conversation.events:
         # Kept as context: the step that corrects it refers to it.
         if isinstance(event, Call) and event.id in failed:
@@ -71,13 +71,13 @@ class Recorder(msgspec.Struct):
         """The same for another file, whatever became of the runs."""
         return msgspec.structs.replace(self, path=path, only_good=False)
 
-    def add(self, conversation: Trajectory, turns: list[Turn]) -> bool:
+    def add(self, turns: list[Turn]) -> bool:
         """Add one conversation; False where there is nothing in it to train on, or it is not good enough."""
         if self.path is None or not turns or any(turn.stopped_by == "interrupt" for turn in turns):
             return False
         if self.only_good and not is_good(turns):
             return False
-        row = recorded(conversation, turns, f"infer:{self.path.name}")
+        row = recorded(turns, f"infer:{self.path.name}")
         if row is None:
             return False
         value = render(row)[0] if self.format == "openai" else to_record(row, self.prompt, self.language)

@@ -32,7 +32,7 @@ import msgspec
 import yaml
 
 from swiftagent.agent.drive import Job, RequestRefused, driven
-from swiftagent.agent.loop import Limits, conversation_after, run_turn, start
+from swiftagent.agent.loop import Limits, run_turn, start
 from swiftagent.errors import ConfigError, ToolError
 from swiftagent.evaluate import report
 from swiftagent.evaluate.scoring import measured
@@ -234,7 +234,7 @@ def _run(task: StateTask, run: str, writer: Writer) -> Job[Entry]:
         try:
             for number, asked in enumerate(task.user_turns(), 1):
                 turn = yield from driven(run_turn(talk, asked.user, limits, writer.grammar), tools.call)
-                talk = conversation_after(talk, turn)
+                talk = turn.conversation
                 if turn.answer is None:
                     faults.append(f"turn {number}: no answer ({turn.stopped_by})")
                     break

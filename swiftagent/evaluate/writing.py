@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from math import inf
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,7 +18,7 @@ import msgspec
 from filelock import FileLock, Timeout
 
 from swiftagent.agent.drive import Job, driven
-from swiftagent.agent.loop import REACT, Generate, Grammar, Limits, run_turn
+from swiftagent.agent.loop import REACT, Grammar, Limits, next_step, run_turn
 from swiftagent.agent.native import Native
 from swiftagent.errors import SetupError
 from swiftagent.evaluate.jobs import CachedEngine, finish_all
@@ -187,9 +186,8 @@ class Writer:
         )
 
     def _predict(self, conversation: Trajectory) -> Job[Predicted]:
-        stop = self.grammar.stop if conversation.is_agentic and self.stop else ""
-        messages = self.grammar.messages(conversation)
-        written = yield Generate(messages, stop, self.step_tokens, inf, self.grammar.declared(conversation))
+        request = next_step(self.grammar, conversation, self.step_tokens)
+        written = yield request if self.stop else msgspec.structs.replace(request, stop="")
         if isinstance(self.grammar, Native):
             return predicted_from_step(self.grammar.read(written.text, conversation.tools), written.text)
         return predicted_from_text(written.text, agentic=conversation.is_agentic, tools=conversation.tools)

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from math import inf
 from typing import Any
 
 import msgspec
 
 from swiftagent.agent.drive import Job, driven
-from swiftagent.agent.loop import Generate, Grammar, Limits, run_turn
+from swiftagent.agent.loop import Grammar, Limits, next_step, run_turn
 from swiftagent.evaluate.jobs import BATCH, CachedEngine, finish_all
 from swiftagent.improve.judging import Try, asked
 from swiftagent.scores.calls import Replay
@@ -73,9 +72,7 @@ class Trying(msgspec.Struct):
 
     def _step(self, row: Trajectory) -> Job[Try]:
         """The next step of a row."""
-        seen = msgspec.structs.replace(row, events=asked(row))
-        messages, declared = self.grammar.messages(seen), self.grammar.declared(seen)
-        written = yield Generate(messages, self.grammar.stop, self.step_tokens, inf, declared)
+        written = yield next_step(self.grammar, msgspec.structs.replace(row, events=asked(row)), self.step_tokens)
         step = self.grammar.read(written.text, row.tools)
         thoughts: list[Event] = [Thought(text) for text in (step.reasoning, step.thought) if text]
         calls = [Call(call.tool, call.arguments, f"c{number}") for number, call in enumerate(step.calls)]
