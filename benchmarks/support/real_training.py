@@ -20,7 +20,7 @@ from support.real_data import NAME
 from swiftagent.agent.loop import Generate
 from swiftagent.backend.engine import load_engine
 from swiftagent.evaluate.scoring import Gold, score_model
-from swiftagent.evaluate.writing import Log, Writer
+from swiftagent.evaluate.writing import Log, Writer, works_of
 from swiftagent.train.plugin.losses import divergence
 from swiftagent.trajectory.react import render
 from swiftagent.trajectory.record import Message, to_messages, to_record
@@ -165,7 +165,7 @@ def written(engine: Any, steps: Sequence[Any], name: str, log: Path | None = Non
         closing(Log(log or Path(folder) / "log.jsonl", {"name": name})) as kept,
     ):
         writer = Writer(name, engine, kept, step_tokens=STEP_TOKENS, at_a_time=32, stop=stop)
-        writer.steps(steps, lambda: None)
+        writer.finish(works_of("step", steps), lambda more: None)
         return kept.of(name, "step")
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from itertools import chain
 from typing import Any
 
 import msgspec
 
-from swiftagent.agent.drive import Job, Result, Usage, finish, write
-from swiftagent.agent.loop import Generate, Generated
+from swiftagent.agent.drive import Job, Usage, finish, write
+from swiftagent.agent.loop import Generate, Generated, Result
 from swiftagent.agent.sampling import Sampling
 from swiftagent.io.jsonl import without_surrogates
 
@@ -82,17 +82,20 @@ def finish_all(
 
 def _in_waves(jobs: Sequence[Callable[[], Job[Result]]], cached: CachedEngine, at_a_time: int) -> Iterator[Result]:
     """Each wave writes the next text of every open job; where a job ends, the next takes its place."""
-    begun = ((job, next(job)) for job in (each() for each in jobs))
-    open_jobs = list(islice(begun, at_a_time))
-    while open_jobs:
-        texts = cached.write_together([request for _, request in open_jobs])
-        asking = []
-        for (job, _), text in zip(open_jobs, texts, strict=True):
+    begun: Iterator[tuple[Job[Result], Any]] = ((job(), None) for job in jobs)
+    answered = begun
+    while True:
+        asking: list[tuple[Job[Result], Generate]] = []
+        while len(asking) < at_a_time and (pair := next(answered, None)):
+            job, text = pair
             try:
                 asking.append((job, job.send(text)))
             except StopIteration as done:
                 yield done.value
-        open_jobs = [*asking, *islice(begun, at_a_time - len(asking))]
+        if not asking:
+            return
+        texts = cached.write_together([request for _, request in asking])
+        answered = chain(zip([job for job, _ in asking], texts, strict=True), begun)
 
 
 def _in_threads(jobs: Sequence[Callable[[], Job[Result]]], cached: CachedEngine, at_a_time: int) -> Iterator[Result]:

@@ -4,14 +4,14 @@ and LLaMA-Factory's `generated_predictions.jsonl`, which carries its gold with i
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, repeat
 from typing import Any
 
 import msgspec
 
 from swiftagent.agent.native import holds_mark
-from swiftagent.errors import ConfigError, RowError
+from swiftagent.errors import RowError
 from swiftagent.evaluate.bfcl_files import FENCED, predicted_from_result
 from swiftagent.evaluate.scoring import Gold
 from swiftagent.evaluate.writing import Entry
@@ -29,15 +29,6 @@ _MISSING = 5  # ids named in an error
 
 def is_llamafactory(value: Any) -> bool:
     return isinstance(value, dict) and {"predict", "label"} <= value.keys()
-
-
-def has_gold(rows: Iterable[Row]) -> tuple[bool, Iterable[Row]]:
-    """Whether predictions bring their gold with them, and the rows again. Raises ConfigError for an empty file."""
-    rows = iter(rows)
-    first = next(rows, None)
-    if first is None:
-        raise ConfigError("--predictions: the file holds no row")
-    return is_llamafactory(first.value), chain([first], rows)
 
 
 def llamafactory_gold(rows: Iterable[Row]) -> tuple[Gold, dict[str, Predicted]]:
@@ -119,39 +110,31 @@ def align(
     up.
     """
     by_step = {step.id: step for step in gold.steps}
-    first_of: dict[str, DecisionPoint] = {}
+    by_row: dict[str, list[DecisionPoint]] = {}
     for step in gold.steps:
-        first_of.setdefault(step.row, step)
-    steps: dict[str, Predicted] = {}
-    firsts: dict[str, Predicted] = {}
-    unknown: list[str] = []
+        by_row.setdefault(step.row, []).append(step)
+    found: dict[str, Predicted] = {}
     placed: dict[str, str] = {}
+    unknown: list[str] = []
+    wanted: Sequence[DecisionPoint] = [steps[0] for steps in by_row.values()]
     for row in rows:
-        conversation = conversations.get(row.where)
-        if conversation is not None:
-            steps.update(_of_conversation(conversation, by_step, unknown))
-            continue
-        name, found = _prediction(row)
-        if name is None:
-            continue
-        if name in placed:
-            raise _misaligned(f"{row.where}: a second prediction for {name!r}; the first is {placed[name]}")
-        placed[name] = row.where
-        target = by_step.get(name) or first_of.get(name)
-        if target is None:
-            unknown.append(f"{row.where} ({name})")
-        else:
-            place = steps if name in by_step else firsts
-            place[target.id] = _with_declared_names(found, target)
+        for name, made in _predictions(row, conversations.get(row.where), by_row):
+            target = by_step.get(name) or by_row.get(name, [None])[0]
+            if target is None:
+                unknown.append(f"{row.where} ({name})")
+                continue
+            if target.id in placed:
+                raise _misaligned(f"{row.where}: a second prediction for {name!r}; the first is {placed[target.id]}")
+            placed[target.id] = row.where
+            found[target.id] = _with_declared_names(made, target)
+            wanted = gold.steps if name in by_step else wanted
     if unknown:
         raise _misaligned(f"{len(unknown):,} predictions have an id that gold does not have: {_some(unknown)}")
-    found_by_id = {**firsts, **steps}
-    wanted = [*first_of.values()] if firsts and not steps else gold.steps
-    missing = [step.id for step in wanted if step.id not in found_by_id]
-    if missing or not found_by_id:
+    missing = [step.id for step in wanted if step.id not in found]
+    if missing:
         # A score over what happens to match would flatter.
         raise _misaligned(f"{len(missing):,} of {len(wanted):,} decision points have no prediction: {_some(missing)}")
-    return msgspec.structs.replace(gold, steps=wanted, tasks=[], chats=[]), found_by_id
+    return msgspec.structs.replace(gold, steps=[*wanted], tasks=[], chats=[]), found
 
 
 def _with_declared_names(found: Predicted, step: DecisionPoint) -> Predicted:
@@ -169,43 +152,37 @@ def _misaligned(problem: str) -> RowError:
     return RowError("predictions-gold", problem)
 
 
-def _prediction(row: Row) -> tuple[str | None, Predicted]:
-    """(id, what was done) of a row of our own log, of BFCL results, or of texts by id; no id: a line that is no
-    prediction."""
+def _predictions(
+    row: Row, conversation: Trajectory | None, gold: Mapping[str, Sequence[DecisionPoint]]
+) -> Iterator[tuple[str, Predicted]]:
+    """(id, what was done) of a row of our own log, of BFCL results, or of texts by id; none of a line that is no
+    prediction. A whole conversation predicts its row's steps in order; what gold has beyond it, it did not do."""
+    if conversation is not None:
+        names = [step.id for step in gold.get(conversation.id, ())] or [conversation.id]
+        steps = (Predicted(attempts_of(step.calls), step.answer or None) for step in steps_of(conversation))
+        yield from zip(names, chain(steps, repeat(Predicted())), strict=False)
+        return
     if isinstance(row, BadRow):
         raise RowError("not-json", f"{row.where}: {row.error.message}")
     value = row.value
     if isinstance(value, dict) and "settings" in value and "id" not in value:
-        return None, Predicted()
+        return
     if not isinstance(value, dict) or "id" not in value:
         raise RowError("no-id", f"{row.where}: a prediction needs the `id` of its gold row")
     name = str(value["id"])
+    text = next((value[key] for key in TEXTS if isinstance(value.get(key), str)), None)
     if value.get("kind") in ("step", "run", "likelihood"):
         entry = msgspec.convert(value, Entry)
-        is_step = entry.kind == "step" and entry.model == MODEL
-        return (name, entry) if is_step else (None, Predicted())
-    if "result" in value:
-        return name, predicted_from_result(value["result"])
-    for key in TEXTS:
-        if isinstance(value.get(key), str):
-            return name, _read(value[key])
-    raise RowError(
-        "no-prediction", f"{row.where}: no prediction; expected one of result, {', '.join(TEXTS)} or messages"
-    )
-
-
-def _of_conversation(
-    conversation: Trajectory, by_step: Mapping[str, DecisionPoint], unknown: list[str]
-) -> dict[str, Predicted]:
-    """A whole conversation predicts its row's steps in order; what gold has beyond it, it did not do."""
-    prefix = f"{conversation.id}#"
-    wanted = [step for name, step in by_step.items() if name.startswith(prefix)]
-    if not wanted:
-        unknown.append(f"{conversation.source} ({conversation.id})")
-        return {}
-    made = [Predicted(attempts_of(step.calls), step.answer or None) for step in steps_of(conversation)]
-    made += [Predicted()] * (len(wanted) - len(made))
-    return {step.id: guess for step, guess in zip(wanted, made, strict=False)}
+        if entry.kind == "step" and entry.model == MODEL:
+            yield name, entry
+    elif "result" in value:
+        yield name, predicted_from_result(value["result"])
+    elif text is not None:
+        yield name, _read(text)
+    else:
+        raise RowError(
+            "no-prediction", f"{row.where}: no prediction; expected one of result, {', '.join(TEXTS)} or messages"
+        )
 
 
 def _some(names: Sequence[str]) -> str:

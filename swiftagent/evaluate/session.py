@@ -4,7 +4,7 @@ written."""
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,11 @@ from swiftagent.errors import ConfigError, SetupError
 from swiftagent.evaluate.data import GoldFiles, read_gold, read_seen
 from swiftagent.evaluate.evalscope import Sets, check_installed, run_sets
 from swiftagent.evaluate.page import page
-from swiftagent.evaluate.predictions import align, has_gold, llamafactory_gold
+from swiftagent.evaluate.predictions import align, is_llamafactory, llamafactory_gold
 from swiftagent.evaluate.report import Case, cases
 from swiftagent.evaluate.scoring import Gold, Scored, gold_from, score_model, summary
 from swiftagent.evaluate.target import Model, Target, config_of, default_data, name_in, training_files
-from swiftagent.evaluate.writing import Done, Log, Writer
+from swiftagent.evaluate.writing import Log, Work, Writer, works_of
 from swiftagent.io import jsonl
 from swiftagent.io.rows import read_rows
 from swiftagent.scores.bfcl import Item
@@ -94,18 +94,9 @@ def evaluate_models(target: Target, options: EvaluationOptions, folder: Path | N
     _tell(gold, files, options)
     prompt = style_of_prompts(options, training, target, files.prompt)
     settings = {"rows": [row.id for row in gold.rows], "content": gold.fingerprint, "stop": options.stop}
-    wanted = [("step", step.id) for step in gold.steps] + [("run", task.id) for task in gold.tasks if options.free]
-    wanted += [("likelihood", step.id) for step in gold.chats if options.likelihood]
-
-    def write(writer: Writer, done: Done) -> None:
-        writer.steps(gold.steps, done)
-        if options.free:
-            writer.runs(gold.tasks, done)
-        # Of a server `model` is a name: it gives no likelihoods.
-        if options.likelihood and callable(getattr(writer.engine, "model", None)):
-            writer.likelihoods(gold.chats, done)
-
-    log = let_write(target, folder / "predictions.jsonl", settings, prompt, options, wanted, write)
+    works = works_of("step", gold.steps) + works_of("run", gold.tasks if options.free else ())
+    works += works_of("likelihood", gold.chats if options.likelihood else ())
+    log = let_write(target, folder / "predictions.jsonl", settings, prompt, options, works)
     entries = {name: [log.of(name, kind) for kind in ("step", "run", "likelihood")] for name in target.models}
     about = {
         "name": target.name,
@@ -128,9 +119,11 @@ def evaluate_models(target: Target, options: EvaluationOptions, folder: Path | N
 
 def evaluate_predictions(path: str, options: EvaluationOptions, folder: Path) -> Evaluation:
     """Score output that exists already. Raises ConfigError where gold is missing, RowError where ids do not line up."""
-    brings_gold, rows = has_gold(read_rows(path))
+    rows = list(read_rows(path))
+    if not rows:
+        raise ConfigError("--predictions: the file holds no row")
     items: dict[str, Item] = {}
-    if brings_gold:
+    if is_llamafactory(rows[0].value):
         if options.data:
             raise ConfigError("--data: LLaMA-Factory's predictions bring their gold with them; leave --data out")
         gold, entries = llamafactory_gold(rows)
@@ -139,10 +132,9 @@ def evaluate_predictions(path: str, options: EvaluationOptions, folder: Path) ->
             raise ConfigError("--predictions needs the gold that it is for: give it with --data FILE")
         files = read_gold(list(options.data))
         items = files.bfcl
-        held = list(rows)
-        whole = read_trajectories([row for row in held if _is_conversation(row.value)])
+        whole = read_trajectories([row for row in rows if _is_conversation(row.value)])
         talks = {found.source: found for found in whole}
-        gold, entries = align(gold_from(files.rows, limit=options.limit), held, talks)
+        gold, entries = align(gold_from(files.rows, limit=options.limit), rows, talks)
     seen = read_seen(options.training) if options.training else None
     about = {"name": Path(path).name, "tuned": path, "files": list(options.data)}
     scored = _scored(gold, {"tuned": [entries, {}, {}]}, items, options)
@@ -199,11 +191,10 @@ def let_write(
     settings: dict[str, Any],
     prompt: PromptStyle,
     options: EvaluationOptions,
-    wanted: Collection[tuple[str, str]],
-    write: Callable[[Writer, Done], None],
+    works: Sequence[Work],
 ) -> Log:
-    """The log in which each model of a target has written what is `wanted` (kind, id); resumed where there is one of
-    these settings. Models that lack nothing are not loaded; an adapter and its own base are one loaded model."""
+    """The log in which each model of a target has written all works; resumed where there is one of these settings.
+    Models that lack nothing are not loaded; an adapter and its own base are one loaded model."""
     marks = {"models": {name: model.mark for name, model in target.models.items()}}
     own = {"prompt": prompt, "step_tokens": options.step_tokens, "native": options.native}
     log = Log(path, {**marks, **own, **settings}, fresh=options.fresh)
@@ -211,7 +202,7 @@ def let_write(
         say(f"{log.path}: resuming after {log.resumed:,} predictions (--fresh starts over)")
     if log.aside and not options.quiet:
         say(f"{log.aside}: what another evaluation wrote here before")
-    lacking = [name for name in target.models if any((name, *each) not in log.entries for each in wanted)]
+    lacking = [name for name in target.models if log.lacking(name, works)]
     try:
         # Loading twice would take twice the memory for the same weights.
         shared = _load(target.tuned) if len(lacking) == 2 and target.is_own_base else None
@@ -220,9 +211,9 @@ def let_write(
             engine = _load(model) if shared is None else shared.without_adapter() if name == "base" else shared
             grammar = _grammar(prompt, options)
             try:
-                with progress(f"{name}: {model.name}", total=len(wanted)) as bar:
+                with progress(f"{name}: {model.name}", total=len(works)) as bar:
                     how = options.step_tokens, options.at_a_time, options.stop
-                    write(Writer(name, engine, log, grammar, *how), bar.advance)
+                    Writer(name, engine, log, grammar, *how).finish(works, bar.advance)
             finally:
                 engine.close()
     finally:

@@ -22,7 +22,6 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from math import comb
 from pathlib import Path
@@ -38,7 +37,7 @@ from swiftagent.evaluate import report
 from swiftagent.evaluate.scoring import measured
 from swiftagent.evaluate.session import EvaluationOptions, let_write, rules_of, style_of_prompts
 from swiftagent.evaluate.target import Target, training_files
-from swiftagent.evaluate.writing import Done, Entry, Writer, transcript
+from swiftagent.evaluate.writing import Entry, Work, Writer, transcript
 from swiftagent.io import jsonl
 from swiftagent.io.shipped import find, shipped
 from swiftagent.io.storage import sha256_of
@@ -204,23 +203,16 @@ def evaluate_state(target: Target, options: EvaluationOptions, folder: Path | No
         "tools": [sha256_of(path) for path in sorted({task.tools for task in tasks})],
         "temperature": options.temperature,
     }
-
-    def write(writer: Writer, done: Done) -> None:
-        for temperature, trials in ((0.0, range(1)), (options.temperature, range(1, options.trials))):
-            each = replace(writer, temperature=temperature)
-            runs = _runs(tasks, trials).items()
-            each.all("state", [(run, partial(_run, task, run, each)) for run, task in runs], done)
-
+    works = [
+        Work("state", name := f"{task.id}#{trial}", partial(_run, task, name), options.temperature * (trial > 1))
+        for trial in range(1, options.trials + 1)
+        for task in tasks
+    ]
     prompt = style_of_prompts(options, training_files(target.run), target)
-    wanted = [("state", run) for run in _runs(tasks, range(options.trials))]
-    log = let_write(target, folder / "state.jsonl", settings, prompt, options, wanted, write)
+    log = let_write(target, folder / "state.jsonl", settings, prompt, options, works)
     found = _summary(target, tasks, options, {name: log.of(name, "state") for name in target.models})
     jsonl.write_json(folder / "state.json", found)
     return found
-
-
-def _runs(tasks: Sequence[StateTask], trials: range) -> dict[str, StateTask]:
-    return {f"{task.id}#{trial + 1}": task for trial in trials for task in tasks}
 
 
 def _run(task: StateTask, run: str, writer: Writer) -> Job[Entry]:

@@ -36,10 +36,7 @@ class Model(msgspec.Struct, frozen=True):
         return " ".join([self.name, *states])
 
     def load(self) -> Any:
-        fields: dict[str, Any] = {**msgspec.structs.asdict(self.loading), "kind": self.engine}
-        if self.server is not None:
-            kept = {name: fields[name] for name in ("model", "template", "model_type")}
-            return load_engine(**kept, kind="openai", server=self.server)
+        fields: dict[str, Any] = {**msgspec.structs.asdict(self.loading), "kind": self.engine, "server": self.server}
         # An adapter names its own base.
         if self.loading.adapter:
             fields["model"] = None

@@ -5,14 +5,15 @@ Every prediction is appended to a log, so that an evaluation that was cut short 
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import count, groupby
+from operator import methodcaller
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 from filelock import FileLock, Timeout
@@ -28,7 +29,7 @@ from swiftagent.scores.reading import predicted_from_step, predicted_from_text
 from swiftagent.trajectory.react import ACTION_LABEL
 from swiftagent.trajectory.types import Call, Event, Observation, Question, Trajectory
 
-Done = Callable[[], None]
+Done = Callable[[int], None]
 T = TypeVar("T")
 
 
@@ -80,6 +81,10 @@ class Log:
         self._out.write(jsonl.encode(entry) + b"\n")
         self._out.flush()
 
+    def lacking(self, model: str, works: Sequence[Work]) -> list[Work]:
+        """What a model has not done yet."""
+        return [work for work in works if (model, work.kind, work.id) not in self.entries]
+
     def close(self) -> None:
         self._out.close()
         self._lock.release()
@@ -89,7 +94,7 @@ class Log:
 
 
 def _free_name(path: Path) -> Path:
-    names = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in itertools.count(1))
+    names = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in count(1))
     return next(name for name in names if not name.exists())
 
 
@@ -131,38 +136,19 @@ class Writer:
     step_tokens: int = 512
     at_a_time: int | None = None
     stop: bool = True
-    temperature: float = 0.0
 
-    def __post_init__(self) -> None:
-        self.cached = CachedEngine(self.engine, self.temperature)
+    def finish(self, works: Sequence[Work], done: Done) -> None:
+        """Write the entries that the log does not hold yet."""
+        left = self.log.lacking(self.name, works)
+        done(len(works) - len(left))
+        for temperature, part in groupby(left, key=lambda work: work.temperature):
+            jobs = [partial(work.job, self) for work in part]
+            for entry in finish_all(jobs, CachedEngine(self.engine, temperature), self.at_a_time):
+                self.log.add(entry)
+                done(1)
 
-    def steps(self, steps: Sequence[DecisionPoint], done: Done) -> None:
-        """The next step at every decision point, on gold context."""
-        self.all("step", [(step.id, partial(self._step, step)) for step in steps], done)
-
-    def runs(self, tasks: Sequence[DecisionPoint], done: Done) -> None:
-        """Every question answered freely."""
-        self.all("run", [(task.id, partial(self._run, task)) for task in tasks], done)
-
-    def likelihoods(self, answers: Sequence[DecisionPoint], done: Done) -> None:
-        """The bits of held-out answers, where the engine holds the model itself."""
-        before = self.log.of(self.name, "likelihood")
-        for step in answers:
-            if step.id not in before:
-                self.log.add(self._likelihood(step))
-            done()
-
-    def all(self, kind: str, work: Sequence[tuple[str, Callable[[], Job[Entry]]]], done: Done) -> None:
-        """Finish the jobs of these names that the log does not hold yet."""
-        before = self.log.of(self.name, kind)
-        for name, _ in work:
-            if name in before:
-                done()
-        for entry in finish_all([job for name, job in work if name not in before], self.cached, self.at_a_time):
-            self.log.add(entry)
-            done()
-
-    def _step(self, step: DecisionPoint) -> Job[Entry]:
+    def step(self, step: DecisionPoint) -> Job[Entry]:
+        """The next step on gold context."""
         found: list[Predicted] = []
         attempts: list[Attempt] = []
         context: tuple[Event, ...] = step.context
@@ -192,19 +178,44 @@ class Writer:
             return predicted_from_step(self.grammar.read(written.text, conversation.tools), written.text)
         return predicted_from_text(written.text, agentic=conversation.is_agentic, tools=conversation.tools)
 
-    def _run(self, task: DecisionPoint) -> Job[Entry]:
+    def run(self, task: DecisionPoint) -> Job[Entry]:
+        """A question answered freely."""
         limits = Limits(steps=max(6, 2 * len(task.calls) + 2), step_tokens=self.step_tokens)
         turn = run_turn(Trajectory(task.context, task.tools), None, limits, self.grammar)
         done = yield from driven(turn, Replay(task.calls, task.results).call)
-        made = {"text": transcript(done.events), "calls": attempts_of(done.events), "answer": done.answer}
-        return Entry(model=self.name, kind="run", id=task.id, stopped_by=done.stopped_by, **made)
+        text, calls = transcript(done.events), attempts_of(done.events)
+        return Entry(
+            model=self.name,
+            kind="run",
+            id=task.id,
+            text=text,
+            calls=calls,
+            answer=done.answer,
+            stopped_by=done.stopped_by,
+        )
 
-    def _likelihood(self, step: DecisionPoint) -> Entry:
+    def likelihood(self, step: DecisionPoint) -> Job[Entry]:
+        """The bits of a held-out answer, where the engine holds the model itself: of a server it is a name."""
         from swiftagent.backend.likelihood import answer_bits
 
-        text = step.answer or ""
-        bits = answer_bits(self.engine, self.grammar.messages(Trajectory(step.context, step.tools)), text)
+        yield from ()
+        text, messages = step.answer or "", self.grammar.messages(Trajectory(step.context, step.tools))
+        bits = answer_bits(self.engine, messages, text) if callable(getattr(self.engine, "model", None)) else None
         return Entry(model=self.name, kind="likelihood", id=step.id, bits=bits, bytes=len(text.encode()))
+
+
+class Work(msgspec.Struct, frozen=True):
+    """An entry to be written: how a writer does it, and at which temperature."""
+
+    kind: str
+    id: str
+    job: Callable[[Writer], Job[Entry]]
+    temperature: float = 0.0
+
+
+def works_of(kind: Literal["step", "run", "likelihood"], points: Iterable[DecisionPoint]) -> list[Work]:
+    """What writers do at each of these points."""
+    return [Work(kind, point.id, methodcaller(kind, point)) for point in points]
 
 
 def transcript(events: Iterable[Event], *, questions: bool = False) -> str:

@@ -69,7 +69,8 @@ class Ratios(msgspec.Struct, frozen=True):
     def values(self) -> Array:
         """steps x (reached, out of) x metrics."""
         rows = [[each.get(name, (0.0, 0.0)) for name in self.metrics] for each in self.parts]
-        return np.array(rows, float).reshape(len(rows), len(self.metrics), 2).swapaxes(1, 2)
+        values: Array = np.array(rows, float).reshape(len(rows), len(self.metrics), 2)
+        return values.swapaxes(1, 2)
 
     def estimates(self, *, seed: int = 0, resamples: int = RESAMPLES, not_shares: Collection[str] = ()) -> Metrics:
         """Each metric with its interval and n: the sum of its out-of; of `not_shares`, the number of clusters that have
@@ -122,7 +123,7 @@ def _difference(value: float, drawn: Array, out_of: Array, is_share: bool, pairs
     # Measured at other steps for one model than for the other, or by halves, a metric is not right or wrong.
     if n and pairs is not None and np.isin(pairs, (0, 1)).all() and (pairs[:, 0, 1] == pairs[:, 1, 1]).all():
         gain = pairs[:, 1, 0] - pairs[:, 0, 0]
-        p, test = mcnemar(np.count_nonzero(gain > 0), np.count_nonzero(gain < 0)), "McNemar exact"
+        p, test = mcnemar(int((gain > 0).sum()), int((gain < 0).sum())), "McNemar exact"
     if p is not None and clusters:
         # A sign test of so few rows could not go lower, however alike they are.
         p = max(p, 2.0 ** (1 - clusters))

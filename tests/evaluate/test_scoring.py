@@ -13,7 +13,7 @@ from swiftagent.agent.loop import Generate
 from swiftagent.agent.native import Native
 from swiftagent.errors import SetupError
 from swiftagent.evaluate.scoring import gold_from, score_model, summary
-from swiftagent.evaluate.writing import Entry, Log, Writer
+from swiftagent.evaluate.writing import Entry, Log, Writer, works_of
 from swiftagent.scores.calls import Attempt, Predicted
 from swiftagent.scores.gate import parse_gate
 from swiftagent.trajectory.content import seen_in_training
@@ -65,14 +65,12 @@ class Scripted:
     def close(self) -> None: ...
 
 
-def nothing() -> None: ...
+def nothing(more: int) -> None: ...
 
 
 def written(engine: Scripted, log: Log, name: str) -> None:
     gold = gold_from(ROWS)
-    writer = Writer(name, engine, log)
-    writer.steps(gold.steps, nothing)
-    writer.runs(gold.tasks, nothing)
+    Writer(name, engine, log).finish(works_of("step", gold.steps) + works_of("run", gold.tasks), nothing)
 
 
 @pytest.fixture
@@ -138,7 +136,7 @@ def test_parallel_calls_are_asked_for_one_after_the_other(log: Log):
             city = "Rome" if messages[-1]["role"] == "user" else "Oslo"
             return f'Action: weather\nAction Input: {{"city": "{city}"}}'
 
-    Writer("tuned", TwoCalls(), log).steps(gold.steps[:1], nothing)
+    Writer("tuned", TwoCalls(), log).finish(works_of("step", gold.steps[:1]), nothing)
     entry = log.of("tuned", "step")["p#0"]
     assert [call.arguments["city"] for call in entry.calls] == ["Rome", "Oslo"]
     scored = score_model(gold_from([Trajectory(events[:-1], (WEATHER,), "p")]), {"p#0": entry}, {}, {})
@@ -223,6 +221,6 @@ def test_native_calls_are_asked_for_and_read(log: Log):
 
     gold = gold_from(ROWS[:1])
     engine = NativeCalls()
-    Writer("tuned", engine, log, Native()).steps(gold.steps[:1], nothing)
+    Writer("tuned", engine, log, Native()).finish(works_of("step", gold.steps[:1]), nothing)
     assert engine.declared == (WEATHER,)
     assert log.of("tuned", "step")["r0#0"].calls == (Attempt("weather", {"city": "Oslo"}),)
