@@ -160,16 +160,9 @@ class Writer:
             # A ReAct step holds one call: of parallel ones, the next is asked for after the result of the one before.
             last = Call(attempts[-1].tool, attempts[-1].arguments, f"p{len(attempts)}")
             context = (*context, last, Observation(Replay(step.calls, step.results).call(last).text, last.id))
-        return Entry(
-            model=self.name,
-            kind="step",
-            id=step.id,
-            text="\n".join(each.text for each in found),
-            calls=tuple(attempts),
-            answer=None if attempts else found[-1].answer,
-            readable=all(each.readable for each in found),
-            invented_observation=any(each.invented_observation for each in found),
-        )
+        text, answer = "\n".join(each.text for each in found), None if attempts else found[-1].answer
+        readable, invented = all(each.readable for each in found), any(each.invented_observation for each in found)
+        return Entry(tuple(attempts), answer, readable, invented, text, model=self.name, kind="step", id=step.id)
 
     def _predict(self, conversation: Trajectory) -> Job[Predicted]:
         request = next_step(self.grammar, conversation, self.step_tokens)
@@ -183,16 +176,9 @@ class Writer:
         limits = Limits(steps=max(6, 2 * len(task.calls) + 2), step_tokens=self.step_tokens)
         turn = run_turn(Trajectory(task.context, task.tools), None, limits, self.grammar)
         done = yield from driven(turn, Replay(task.calls, task.results).call)
-        text, calls = transcript(done.events), attempts_of(done.events)
-        return Entry(
-            model=self.name,
-            kind="run",
-            id=task.id,
-            text=text,
-            calls=calls,
-            answer=done.answer,
-            stopped_by=done.stopped_by,
-        )
+        calls, text = attempts_of(done.events), transcript(done.events)
+        how = done.stopped_by
+        return Entry(calls, done.answer, text=text, model=self.name, kind="run", id=task.id, stopped_by=how)
 
     def likelihood(self, step: DecisionPoint) -> Job[Entry]:
         """The bits of a held-out answer, where the engine holds the model itself: of a server it is a name."""
