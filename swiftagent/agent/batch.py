@@ -44,11 +44,8 @@ def read_asked(row: int, given: Row) -> Asked:
     or with what keeps it from being read."""
     if isinstance(given, BadRow):
         raise given.error
-    value = given.value
-    if isinstance(value, str):
-        return Asked(row, str(row), (value,))
-    if not isinstance(value, dict):
-        raise RowError("bad-question", "a row must be a text or an object with question, questions or messages")
+    raw = given.value if isinstance(given.value, (dict, str)) else {}
+    value = {"question": raw} if isinstance(raw, str) else raw
     system = value.get("system")
     found = value.get("questions", value.get("question", value.get("query", value.get("prompt"))))
     if found is None and isinstance(value.get("messages"), list):

@@ -9,21 +9,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from swiftagent.agent.loop import (
-    DEFAULT_LIMITS,
-    REACT,
-    Asking,
-    Generate,
-    Generated,
-    Grammar,
-    Limits,
-    Progress,
-    Reply,
-    Result,
-    RunTool,
-    Turn,
-    run_turn,
-)
+from swiftagent.agent.loop import DEFAULT_LIMITS, REACT, Generate, Generated, Grammar, Limits, Turn, driven, run_turn
 from swiftagent.agent.sampling import PLAIN, Sampling
 from swiftagent.errors import SetupError
 from swiftagent.io.jsonl import without_surrogates
@@ -36,7 +22,7 @@ from swiftagent.trajectory.types import Call, Event, Tool, Trajectory
 
 Asked = TypeVar("Asked")
 Given = TypeVar("Given")
-Job = Generator[Generate, Generated, Result]
+Result = TypeVar("Result")
 
 # Characters a token on average at most, in a text of `max_tokens`.
 _LONGEST_TOKEN = 64
@@ -111,27 +97,6 @@ def answer(
     # A turn without an answer may end within a line.
     runtime.listener.step_begins()
     return finished
-
-
-def driven(
-    turn: Asking[Turn], run_tool: Callable[[Call], ToolResult], watch: Callable[[Event, str], None] = SILENT.event
-) -> Job[Turn]:
-    """A turn of the loop that asks for text alone: its calls are run by `run_tool`."""
-    reply: Reply = None
-    try:
-        while True:
-            request = turn.send(reply)
-            reply = None
-            match request:
-                case Generate():
-                    reply = yield request
-                case RunTool(call=call):
-                    reply = run_tool(call)
-                case Progress(event=event, error=error):
-                    watch(event, error)
-    except StopIteration as done:
-        result: Turn = done.value
-        return result
 
 
 def finish(job: Generator[Asked, Given, Result], answer: Callable[[Asked], Given]) -> Result:

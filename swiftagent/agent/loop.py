@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from math import inf
 from typing import Any, TypeVar, Union
 
@@ -105,6 +105,12 @@ class Turn(msgspec.Struct):
     seconds: float = 0.0
 
     @property
+    def failed(self) -> list[str]:
+        """The ids of calls that ended in an error."""
+        calls = (event for event in self.events if isinstance(event, Call))
+        return [call.id for call, step in zip(calls, self.steps, strict=False) if step.error]
+
+    @property
     def conversation(self) -> Trajectory:
         """All of it, with this turn's events at its end."""
         before = self.before
@@ -120,6 +126,7 @@ Request = Union[Generate, RunTool, Progress]  # noqa: UP007 (read at run time)
 Reply = Union[Generated, ToolResult, None]  # noqa: UP007
 Result = TypeVar("Result")
 Asking = Generator[Request, Reply, Result]
+Job = Generator[Generate, Generated, Result]
 
 
 class ReAct:
@@ -314,6 +321,27 @@ def _answered(turn: Turn, answer: str, stopped_by: str) -> Asking[Turn]:
     turn.events.append(Answer(answer))
     yield Progress(turn.events[-1])
     return turn
+
+
+def driven(
+    turn: Asking[Turn], run_tool: Callable[[Call], ToolResult], watch: Callable[[Event, str], Any] = lambda *_: None
+) -> Job[Turn]:
+    """A turn that asks for text alone: its calls are run by `run_tool`."""
+    reply: Reply = None
+    try:
+        while True:
+            request = turn.send(reply)
+            reply = None
+            match request:
+                case Generate():
+                    reply = yield request
+                case RunTool(call=call):
+                    reply = run_tool(call)
+                case Progress(event=event, error=error):
+                    watch(event, error)
+    except StopIteration as done:
+        result: Turn = done.value
+        return result
 
 
 def start(tools: tuple[Tool, ...] = (), system: str = "") -> Trajectory:

@@ -14,33 +14,24 @@ from swiftagent.formats.writers.openai import render
 from swiftagent.io.jsonl import encode, writing
 from swiftagent.trajectory.prompts import PromptStyle
 from swiftagent.trajectory.record import to_record, trim_untrained_tail
-from swiftagent.trajectory.types import Call, Event, Observation, Thought, Trajectory
+from swiftagent.trajectory.types import Call, Event, Thought, Trajectory
 
 
 def trace(turn: Turn) -> dict[str, Any]:
     """One JSON object: question, steps, answer, stopped_by."""
-    return {
-        "question": turn.question,
-        "steps": msgspec.to_builtins(turn.steps),
-        "answer": turn.answer,
-        "stopped_by": turn.stopped_by,
-    }
+    end = {"answer": turn.answer, "stopped_by": turn.stopped_by}
+    return {"question": turn.question, "steps": msgspec.to_builtins(turn.steps), **end}
 
 
 def is_good(turns: Iterable[Turn]) -> bool:
     """Whether every turn was answered and every call in it succeeded."""
-    return all(turn.stopped_by == "answer" and not any(step.error for step in turn.steps) for turn in turns)
+    return all(turn.stopped_by == "answer" and not turn.failed for turn in turns)
 
 
 def recorded(turns: Sequence[Turn], source: str) -> Trajectory | None:
     """The conversation as data to train on: steps whose call failed are context and not trained. None: nothing is
     left."""
-    failed = {
-        event.call_id
-        for turn in turns
-        for event, step in zip((each for each in turn.events if type(each) is Observation), turn.steps, strict=False)
-        if step.error
-    }
+    failed = {call_id for turn in turns for call_id in turn.failed}
     conversation, events = turns[-1].conversation, list[Event]()
     for event in conversation.events:
         # Kept as context: the step that corrects it refers to it.

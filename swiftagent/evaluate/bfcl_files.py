@@ -19,8 +19,7 @@ from swiftagent.formats.reading.tools import read_tools
 from swiftagent.io import jsonl
 from swiftagent.io.jsonl import BadRow, Row
 from swiftagent.io.rows import read_rows
-from swiftagent.scores import bfcl_referee
-from swiftagent.scores.bfcl import Item, read_item
+from swiftagent.scores.bfcl import REFEREE, Item, read_item
 from swiftagent.scores.calls import Attempt, Predicted
 from swiftagent.scores.reading import predicted_from_native, predicted_from_text
 from swiftagent.trajectory.react_scan import sections
@@ -45,14 +44,12 @@ def ask_bfcl_eval(python: str, predictions: Iterable[tuple[Item, Sequence[Attemp
     Text-ReAct, for which BFCL has no handler, is read before: attempts are what `predicted_from_text` made of it.
     """
     rows = [
-        {"id": item.id, "functions": item.functions, "answers": item.answers, "category": item.kind}
-        | {"calls": [{attempt.tool: attempt.arguments} for attempt in attempts]}
+        msgspec.to_builtins(item) | {"category": item.kind, "calls": [{made.tool: made.arguments} for made in attempts]}
         for item, attempts in predictions
     ]
+    lines = b"\n".join(map(jsonl.encode, rows))
     try:
-        done = subprocess.run(
-            [python, bfcl_referee.__file__], input=b"\n".join(map(jsonl.encode, rows)), capture_output=True, check=False
-        )
+        done = subprocess.run([python, str(REFEREE)], input=lines, capture_output=True, check=False)
     except OSError as error:
         raise SetupError(f"{python}: cannot be run: {error.strerror or error}") from None
     if done.returncode:

@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
-from swiftagent.agent.drive import Job, Usage, finish, write
-from swiftagent.agent.loop import Generate, Generated, Result
+from swiftagent.agent.drive import Usage, finish, write
+from swiftagent.agent.loop import Generate, Generated, Job, Result
 from swiftagent.agent.sampling import Sampling
 from swiftagent.io.jsonl import without_surrogates
 
@@ -43,7 +43,10 @@ class CachedEngine:
     def _cached(
         self, requests: Sequence[Generate], write: Callable[[list[Generate]], Iterable[Generated]]
     ) -> list[Generated]:
-        names = [object() if self.temperature else _name(request) for request in requests]
+        names = [
+            object() if self.temperature else _key([each.messages, each.stop, each.max_tokens, each.tools])
+            for each in requests
+        ]
         known = {} if self.temperature else self._known
         new = {name: request for name, request in zip(names, requests, strict=True) if name not in known}
         if new:
@@ -57,10 +60,6 @@ class CachedEngine:
 
 def _clean(written: Generated) -> Generated:
     return msgspec.structs.replace(written, text=without_surrogates(written.text))
-
-
-def _name(request: Generate) -> bytes:
-    return _key([request.messages, request.stop, request.max_tokens, request.tools])
 
 
 def finish_all(

@@ -279,9 +279,7 @@ def comparison(runs: Mapping[str, Summary]) -> tuple[list[str], list[list[str]]]
     rows = []
     for metric, about in METRICS.items():
         found = {name: summary["tuned"].get(metric) for name, summary in runs.items()}
-        values = {
-            name: estimate["value"] for name, estimate in found.items() if estimate and estimate["value"] is not None
-        }
+        values = {name: each["value"] for name, each in found.items() if each and each["value"] is not None}
         if not values:
             continue
         best = (min if about.lower_is_better else max)(values.values())

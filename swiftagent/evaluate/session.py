@@ -22,7 +22,7 @@ from swiftagent.evaluate.predictions import align, is_llamafactory, llamafactory
 from swiftagent.evaluate.report import Case, cases
 from swiftagent.evaluate.scoring import Gold, Scored, gold_from, score_model, summary
 from swiftagent.evaluate.target import Model, Target, config_of, default_data, name_in, training_files
-from swiftagent.evaluate.writing import Log, Work, Writer, works_of
+from swiftagent.evaluate.writing import Log, Writing, Writer, works_of
 from swiftagent.io import jsonl
 from swiftagent.io.rows import read_rows
 from swiftagent.scores.bfcl import Item
@@ -85,7 +85,6 @@ def evaluate_models(target: Target, options: EvaluationOptions, folder: Path | N
         check_installed()
     data = list(options.data) or default_data(target.run)
     training = list(options.training) if options.training is not None else training_files(target.run)
-    options = msgspec.structs.replace(options, own_name=options.own_name or name_in(training))
     files = read_gold(data)
     seen = _seen(training, target, options)
     # A split of a mix may share short rows with it (self-cognition is repeated there), which the user did not choose:
@@ -93,10 +92,11 @@ def evaluate_models(target: Target, options: EvaluationOptions, folder: Path | N
     gold = gold_from(files.rows, limit=options.limit, seen=seen, drop_trained=options.drop_trained or not options.data)
     _tell(gold, files, options)
     prompt = style_of_prompts(options, training, target, files.prompt)
+    options = msgspec.structs.replace(options, prompt=prompt, own_name=options.own_name or name_in(training))
     settings = {"rows": [row.id for row in gold.rows], "content": gold.fingerprint, "stop": options.stop}
     works = works_of("step", gold.steps) + works_of("run", gold.tasks if options.free else ())
     works += works_of("likelihood", gold.chats if options.likelihood else ())
-    log = let_write(target, folder / "predictions.jsonl", settings, prompt, options, works)
+    log = let_write(target, folder / "predictions.jsonl", settings, options, works)
     entries = {name: [log.of(name, kind) for kind in ("step", "run", "likelihood")] for name in target.models}
     about = {
         "name": target.name,
@@ -110,8 +110,7 @@ def evaluate_models(target: Target, options: EvaluationOptions, folder: Path | N
     report = summary(gold, scored, rules=rules_of(options, target), seen=seen, about=about)
     if options.evalscope:
         report["evalscope"] = {
-            name: _evalscope(name, model, prompt, options, folder / "evalscope" / name)
-            for name, model in target.models.items()
+            name: _evalscope(name, model, options, folder / "evalscope" / name) for name, model in target.models.items()
         }
     curve = [] if target.run is None else list(target.run.metrics())
     return Evaluation(report, cases(**scored), curve, folder)
@@ -186,17 +185,12 @@ def style_of_prompts(
 
 
 def let_write(
-    target: Target,
-    path: Path,
-    settings: dict[str, Any],
-    prompt: PromptStyle,
-    options: EvaluationOptions,
-    works: Sequence[Work],
+    target: Target, path: Path, settings: dict[str, Any], options: EvaluationOptions, works: Sequence[Writing]
 ) -> Log:
     """The log in which each model of a target has written all works; resumed where there is one of these settings.
     Models that lack nothing are not loaded; an adapter and its own base are one loaded model."""
     marks = {"models": {name: model.mark for name, model in target.models.items()}}
-    own = {"prompt": prompt, "step_tokens": options.step_tokens, "native": options.native}
+    own = {"prompt": options.prompt, "step_tokens": options.step_tokens, "native": options.native}
     log = Log(path, {**marks, **own, **settings}, fresh=options.fresh)
     if log.resumed and not options.quiet:
         say(f"{log.path}: resuming after {log.resumed:,} predictions (--fresh starts over)")
@@ -209,11 +203,10 @@ def let_write(
         for name in lacking:
             model = target.models[name]
             engine = _load(model) if shared is None else shared.without_adapter() if name == "base" else shared
-            grammar = _grammar(prompt, options)
             try:
                 with progress(f"{name}: {model.name}", total=len(works)) as bar:
                     how = options.step_tokens, options.at_a_time, options.stop
-                    Writer(name, engine, log, grammar, *how).finish(works, bar.advance)
+                    Writer(name, engine, log, _grammar(options), *how).finish(works, bar.advance)
             finally:
                 engine.close()
     finally:
@@ -221,14 +214,14 @@ def let_write(
     return log
 
 
-def _evalscope(name: str, model: Model, prompt: PromptStyle, options: EvaluationOptions, folder: Path) -> Sets:
+def _evalscope(name: str, model: Model, options: EvaluationOptions, folder: Path) -> Sets:
     sets = options.evalscope, options.limit, options.evalscope_args
     with contextlib.closing(_load(model)) as engine:
-        return run_sets(engine, _grammar(prompt, options), name, *sets, folder)
+        return run_sets(engine, _grammar(options), name, *sets, folder)
 
 
-def _grammar(prompt: PromptStyle, options: EvaluationOptions) -> Grammar:
-    return Native() if options.native else ReAct(prompt)
+def _grammar(options: EvaluationOptions) -> Grammar:
+    return Native() if options.native else ReAct(options.prompt)
 
 
 def _load(model: Model) -> Any:

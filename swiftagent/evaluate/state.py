@@ -30,14 +30,14 @@ from typing import Any
 import msgspec
 import yaml
 
-from swiftagent.agent.drive import Job, RequestRefused, driven
-from swiftagent.agent.loop import Limits, run_turn, start
+from swiftagent.agent.drive import RequestRefused
+from swiftagent.agent.loop import Job, Limits, driven, run_turn, start
 from swiftagent.errors import ConfigError, ToolError
 from swiftagent.evaluate import report
 from swiftagent.evaluate.scoring import measured
 from swiftagent.evaluate.session import EvaluationOptions, let_write, rules_of, style_of_prompts
 from swiftagent.evaluate.target import Target, training_files
-from swiftagent.evaluate.writing import Entry, Work, Writer, transcript
+from swiftagent.evaluate.writing import Entry, Writing, Writer, transcript
 from swiftagent.io import jsonl
 from swiftagent.io.shipped import find, shipped
 from swiftagent.io.storage import sha256_of
@@ -204,12 +204,12 @@ def evaluate_state(target: Target, options: EvaluationOptions, folder: Path | No
         "temperature": options.temperature,
     }
     works = [
-        Work("state", name := f"{task.id}#{trial}", partial(_run, task, name), options.temperature * (trial > 1))
+        Writing("state", name := f"{task.id}#{trial}", partial(_run, task, name), options.temperature * (trial > 1))
         for trial in range(1, options.trials + 1)
         for task in tasks
     ]
-    prompt = style_of_prompts(options, training_files(target.run), target)
-    log = let_write(target, folder / "state.jsonl", settings, prompt, options, works)
+    options = msgspec.structs.replace(options, prompt=style_of_prompts(options, training_files(target.run), target))
+    log = let_write(target, folder / "state.jsonl", settings, options, works)
     found = _summary(target, tasks, options, {name: log.of(name, "state") for name in target.models})
     jsonl.write_json(folder / "state.json", found)
     return found

@@ -18,8 +18,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 from filelock import FileLock, Timeout
 
-from swiftagent.agent.drive import Job, driven
-from swiftagent.agent.loop import REACT, Grammar, Limits, next_step, run_turn
+from swiftagent.agent.loop import REACT, Grammar, Job, Limits, driven, next_step, run_turn
 from swiftagent.agent.native import Native
 from swiftagent.errors import SetupError
 from swiftagent.evaluate.jobs import CachedEngine, finish_all
@@ -81,7 +80,7 @@ class Log:
         self._out.write(jsonl.encode(entry) + b"\n")
         self._out.flush()
 
-    def lacking(self, model: str, works: Sequence[Work]) -> list[Work]:
+    def lacking(self, model: str, works: Sequence[Writing]) -> list[Writing]:
         """What a model has not done yet."""
         return [work for work in works if (model, work.kind, work.id) not in self.entries]
 
@@ -137,7 +136,7 @@ class Writer:
     at_a_time: int | None = None
     stop: bool = True
 
-    def finish(self, works: Sequence[Work], done: Done) -> None:
+    def finish(self, works: Sequence[Writing], done: Done) -> None:
         """Write the entries that the log does not hold yet."""
         left = self.log.lacking(self.name, works)
         done(len(works) - len(left))
@@ -190,7 +189,7 @@ class Writer:
         return Entry(model=self.name, kind="likelihood", id=step.id, bits=bits, bytes=len(text.encode()))
 
 
-class Work(msgspec.Struct, frozen=True):
+class Writing(msgspec.Struct, frozen=True):
     """An entry to be written: how a writer does it, and at which temperature."""
 
     kind: str
@@ -199,9 +198,9 @@ class Work(msgspec.Struct, frozen=True):
     temperature: float = 0.0
 
 
-def works_of(kind: Literal["step", "run", "likelihood"], points: Iterable[DecisionPoint]) -> list[Work]:
+def works_of(kind: Literal["step", "run", "likelihood"], points: Iterable[DecisionPoint]) -> list[Writing]:
     """What writers do at each of these points."""
-    return [Work(kind, point.id, methodcaller(kind, point)) for point in points]
+    return [Writing(kind, point.id, methodcaller(kind, point)) for point in points]
 
 
 def transcript(events: Iterable[Event], *, questions: bool = False) -> str:

@@ -11,8 +11,7 @@ from typing import Any
 
 import msgspec
 
-from swiftagent.agent.drive import Job, driven
-from swiftagent.agent.loop import Grammar, Limits, next_step, run_turn
+from swiftagent.agent.loop import Grammar, Job, Limits, driven, next_step, run_turn
 from swiftagent.evaluate.jobs import BATCH, CachedEngine, finish_all
 from swiftagent.improve.judging import Try, asked
 from swiftagent.scores.calls import Replay
@@ -59,9 +58,7 @@ class Trying(msgspec.Struct):
         """One free run on the last question of the row."""
         context = msgspec.structs.replace(row, events=asked(row), tools=tuple(tools))
         turn = yield from driven(run_turn(context, None, Limits(step_tokens=self.step_tokens), self.grammar), run_tool)
-        calls = [event for event in turn.events if isinstance(event, Call)]
-        failed = [call.id for call, step in zip(calls, turn.steps, strict=False) if step.error]
-        return Try(turn.events, failed, turn.stopped_by == "answer", turn.tokens)
+        return Try(turn.events, turn.failed, turn.stopped_by == "answer", turn.tokens)
 
     def _call(self, call: Call) -> ToolResult:
         assert self.toolbox is not None

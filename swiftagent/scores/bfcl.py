@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -28,6 +29,7 @@ _TYPES: dict[str, type[Any]] = {
     "dict": dict,
     "any": str,
 }
+REFEREE = Path(__file__).with_name("bfcl_referee.py")  # asks bfcl-eval, where it is installed
 _IGNORED = re.compile(r"[ ,./\-_*^]")
 
 

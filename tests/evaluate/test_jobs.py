@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from swiftagent.agent.drive import Job, Usage
-from swiftagent.agent.loop import Generate, Generated
+from swiftagent.agent.drive import Usage
+from swiftagent.agent.loop import Generate, Generated, Job
 from swiftagent.evaluate.jobs import CachedEngine, finish_all
 
 
