@@ -77,9 +77,8 @@ def run_batch(
     where it failed.
     Raises ConfigError where the input cannot be read, SetupError where the engine is gone for good.
     """
-    counts = Counts()
     done = _already_done(target)
-    counts.resumed = len(done)
+    counts = Counts(resumed=len(done))
     local, lock = threading.local(), threading.Lock()
     # Requests in a row, after the last one that was answered.
     refused = 0

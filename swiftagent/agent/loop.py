@@ -157,9 +157,8 @@ class ReAct:
         is_free = step.answer is None or "no-keyword" in step.notes or starts_with_mark(step.answer)
         marked = read_marked(text, tools) if is_free and not step.calls else None
         if marked is not None and marked.calls:
-            return marked._replace(
-                thought=marked.thought or marked.reasoning, reasoning="", said=False, notes=(*marked.notes, NATIVE_CALL)
-            )
+            thought, notes = marked.thought or marked.reasoning, (*marked.notes, NATIVE_CALL)
+            return marked._replace(thought=thought, reasoning="", said=False, notes=notes)
         # In ReAct what a step thinks stands behind its label.
         return step._replace(reasoning="")
 

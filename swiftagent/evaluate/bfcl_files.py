@@ -108,10 +108,8 @@ def _trajectory(item: Item, row: Row) -> Trajectory:
         raise RowError(
             "several-turns", "BFCL's multi-turn items need their simulated programs; only single-turn items are scored"
         )
-    events: list[Event] = [
-        System(message["content"]) if message["role"] == "system" else Question(message["content"])
-        for message in turns[0]
-    ]
+    kinds = {"system": System}
+    events: list[Event] = [kinds.get(message["role"], Question)(message["content"]) for message in turns[0]]
     for number, answer in enumerate(item.answers):
         for name, accepted in answer.items():
             arguments = {key: _first(values[0]) for key, values in accepted.items() if values and values[0] != ""}

@@ -9,6 +9,7 @@ from itertools import chain, repeat
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from swiftagent.agent.native import holds_mark
 from swiftagent.errors import RowError
@@ -53,9 +54,7 @@ def llamafactory_gold(rows: Iterable[Row]) -> tuple[Gold, dict[str, Predicted]]:
         entries[f"{name}#0"] = guess
     # Rows with calls show that there are tools to leave alone in the others too.
     if any(step.calls for step in steps):
-        steps = [
-            msgspec.structs.replace(step, calls_somewhere=step.calls_somewhere or _names_tools(step)) for step in steps
-        ]
+        steps = [replace(step, calls_somewhere=step.calls_somewhere or _names_tools(step)) for step in steps]
     return Gold([], steps, [], []), entries
 
 
@@ -95,9 +94,8 @@ def _names_arguments(value: Any) -> bool:
         )
     if not isinstance(value, dict):
         return False
-    return any(key in value for key in ARGUMENT_KEYS) or any(
-        isinstance(value.get(key), (dict, list)) for key in _CALL_KEYS
-    )
+    held = [value.get(key) for key in _CALL_KEYS]
+    return any(key in value for key in ARGUMENT_KEYS) or any(isinstance(each, (dict, list)) for each in held)
 
 
 def align(
@@ -134,18 +132,15 @@ def align(
     if missing:
         # A score over what happens to match would flatter.
         raise _misaligned(f"{len(missing):,} of {len(wanted):,} decision points have no prediction: {_some(missing)}")
-    return msgspec.structs.replace(gold, steps=[*wanted], tasks=[], chats=[]), found
+    return replace(gold, steps=[*wanted], tasks=[], chats=[]), found
 
 
 def _with_declared_names(found: Predicted, step: DecisionPoint) -> Predicted:
     """Tools under the names that they are declared by: APIs take no dots, so BFCL's FC handlers write `_` for them."""
     declared = {tool.name for tool in step.tools}
-    dotted = {name.replace(".", "_"): name for name in declared if "." in name}
-    calls = tuple(
-        call if call.tool in declared else msgspec.structs.replace(call, tool=dotted.get(call.tool, call.tool))
-        for call in found.calls
-    )
-    return msgspec.structs.replace(found, calls=calls)
+    known = {name.replace(".", "_"): name for name in declared} | {name: name for name in declared}
+    calls = tuple(replace(call, tool=known.get(call.tool, call.tool)) for call in found.calls)
+    return replace(found, calls=calls)
 
 
 def _misaligned(problem: str) -> RowError:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from swiftagent.errors import visible
-from swiftagent.scores.calls import Attempt, DecisionPoint, StepScore
-from swiftagent.scores.metrics import METRICS, Metric, Part
+from swiftagent.scores.calls import Attempt, DecisionPoint, Part, StepScore
+from swiftagent.scores.metrics import METRICS, Metric
 from swiftagent.trajectory.types import Call, Observation, Question
 
 if TYPE_CHECKING:
@@ -177,19 +177,14 @@ def cases(tuned: Scored, base: Scored | None = None) -> list[Case]:
 
 def _case(score: StepScore, base: StepScore | None, status: str) -> Case:
     step = score.step
-    questions = [event.text for event in step.context if isinstance(event, Question)]
+    tool = step.calls[0].tool if step.calls else "(no call)"
+    question = next((event.text for event in reversed(step.context) if isinstance(event, Question)), "")
     last = step.context[-1] if step.context else None
-    return Case(
-        step.id,
-        status,
-        step.calls[0].tool if step.calls else "(no call)",
-        questions[-1] if questions else "",
-        last.text if isinstance(last, Observation) else "",
-        _gold_text(step),
-        "" if base is None else _predicted_text(base),
-        _predicted_text(score),
-        tuple(name for name, metric in METRICS.items() if metric.measure and _is_missed(metric, metric.measure(score))),
-    )
+    result = last.text if isinstance(last, Observation) else ""
+    texts = _gold_text(step), "" if base is None else _predicted_text(base), _predicted_text(score)
+    measured = {name: (metric, metric.measure(score)) for name, metric in METRICS.items() if metric.measure}
+    missed = tuple(name for name, each in measured.items() if _is_missed(*each))
+    return Case(step.id, status, tool, question, result, *texts, missed)
 
 
 def _is_missed(metric: Metric, part: Part | None) -> bool:
@@ -283,9 +278,6 @@ def comparison(runs: Mapping[str, Summary]) -> tuple[list[str], list[list[str]]]
         if not values:
             continue
         best = (min if about.lower_is_better else max)(values.values())
-        cells = [
-            with_interval(metric, found[name]) + (" *" if values.get(name) == best and len(values) > 1 else "")
-            for name in runs
-        ]
-        rows.append([metric, *cells])
+        marks = {name: " *" for name, value in values.items() if value == best and len(values) > 1}
+        rows.append([metric, *(with_interval(metric, found[name]) + marks.get(name, "") for name in runs)])
     return ["", *runs], rows

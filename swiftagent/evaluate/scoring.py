@@ -14,7 +14,7 @@ from swiftagent.evaluate.bfcl_files import ask_bfcl_eval
 from swiftagent.evaluate.writing import Entry
 from swiftagent.io.jsonl import encode
 from swiftagent.scores.bfcl import Item, bfcl_right
-from swiftagent.scores.calls import DecisionPoint, Predicted, StepScore, run_parts, steps_of, tasks_of
+from swiftagent.scores.calls import DecisionPoint, Part, Predicted, StepScore, run_parts, steps_of, tasks_of
 from swiftagent.scores.fields import FieldScores, score_fields
 from swiftagent.scores.gate import Rule, gate_report
 from swiftagent.scores.groups import grouped
@@ -79,13 +79,8 @@ def gold_from(
         raise SetupError(f"nothing to evaluate: {reason}; give other data with --data")
     # A new name is meant to be learnt: its likelihood is no measure of forgetting.
     not_chat = {row.id for row in kept if row.is_agentic or row.channel == SELF}
-    return Gold(
-        kept,
-        steps,
-        [task for row in kept for task in tasks_of(row)],
-        [step for step in steps if step.row not in not_chat and step.answer],
-        left_out,
-    )
+    tasks = [task for row in kept for task in tasks_of(row)]
+    return Gold(kept, steps, tasks, [step for step in steps if step.row not in not_chat and step.answer], left_out)
 
 
 def _with_ids(rows: Iterable[Trajectory]) -> list[Trajectory]:
@@ -116,7 +111,7 @@ def score_model(
     items.
 
     Raises KeyError where a decision point has no entry: see `predictions.align`."""
-    all_parts: dict[str, dict[str, tuple[float, float]]] = {}
+    all_parts: dict[str, dict[str, Part]] = {}
     scores = []
     about_itself = {row.id for row in gold.rows if row.channel == SELF}
     for step in gold.steps:
@@ -184,10 +179,7 @@ def summary(
         report["forgetting"] = lost
     seen_tools = None if seen is None else seen.tools
     groups = {name: grouped(scored.steps, seen_tools) for name, scored in models.items()}
-    report["groups"] = {
-        name: {kind: msgspec.to_builtins(parts) for kind, parts in found.items() if parts}
-        for name, found in groups.items()
-    }
+    report["groups"] = msgspec.to_builtins(groups)
     for name, scored in models.items():
         if scored.fields is not None:
             report.setdefault("fields", {})[name] = _fields(scored.fields)

@@ -22,7 +22,7 @@ from swiftagent.evaluate.predictions import align, is_llamafactory, llamafactory
 from swiftagent.evaluate.report import Case, cases
 from swiftagent.evaluate.scoring import Gold, Scored, gold_from, score_model, summary
 from swiftagent.evaluate.target import Model, Target, config_of, default_data, name_in, training_files
-from swiftagent.evaluate.writing import Log, Writing, Writer, works_of
+from swiftagent.evaluate.writing import Log, Writer, Writing, works_of
 from swiftagent.io import jsonl
 from swiftagent.io.rows import read_rows
 from swiftagent.scores.bfcl import Item
@@ -73,8 +73,7 @@ class Evaluation(msgspec.Struct):
     def write(self) -> None:
         """Write metrics.json and report.html."""
         jsonl.write_json(self.folder / "metrics.json", self.summary)
-        with jsonl.whole_file(self.folder / "report.html") as out:
-            out.write(page(self.summary, self.cases, self.curve).encode())
+        jsonl.write_text(self.folder / "report.html", page(self.summary, self.cases, self.curve))
 
 
 def evaluate_models(target: Target, options: EvaluationOptions, folder: Path | None = None) -> Evaluation:
@@ -98,14 +97,8 @@ def evaluate_models(target: Target, options: EvaluationOptions, folder: Path | N
     works += works_of("likelihood", gold.chats if options.likelihood else ())
     log = let_write(target, folder / "predictions.jsonl", settings, options, works)
     entries = {name: [log.of(name, kind) for kind in ("step", "run", "likelihood")] for name in target.models}
-    about = {
-        "name": target.name,
-        "tuned": target.tuned.name,
-        "base": target.base.name if target.base else None,
-        "files": data,
-        "trained on": training,
-        "config": target.run.config if target.run else None,
-    }
+    config = target.run.config if target.run else None
+    about = {**target.about, "files": data, "trained on": training, "config": config}
     scored = _scored(gold, entries, files.bfcl, options)
     report = summary(gold, scored, rules=rules_of(options, target), seen=seen, about=about)
     if options.evalscope:

@@ -37,7 +37,7 @@ from swiftagent.evaluate import report
 from swiftagent.evaluate.scoring import measured
 from swiftagent.evaluate.session import EvaluationOptions, let_write, rules_of, style_of_prompts
 from swiftagent.evaluate.target import Target, training_files
-from swiftagent.evaluate.writing import Entry, Writing, Writer, transcript
+from swiftagent.evaluate.writing import Entry, Writer, Writing, transcript
 from swiftagent.io import jsonl
 from swiftagent.io.shipped import find, shipped
 from swiftagent.io.storage import sha256_of
@@ -249,7 +249,6 @@ def pass_hat(passed: int, runs: int, k: int) -> float:
 def _summary(
     target: Target, tasks: Sequence[StateTask], options: EvaluationOptions, runs: Mapping[str, Mapping[str, Entry]]
 ) -> Summary:
-    about = {"name": target.name, "tuned": target.tuned.name, "base": target.base.name if target.base else None}
     domains = sorted({task.domain for task in tasks})
     ks = [k for k in _KS if k <= options.trials]
     names = [f"pass^{k}{of}" for of in ("", *(f" {name}" for name in domains if len(domains) > 1)) for k in ks]
@@ -265,7 +264,13 @@ def _summary(
             all_parts.append(parts | {f"{name} {task.domain}": part for name, part in parts.items()})
         ratios[model] = Ratios(tuple(names), [task.id for task in tasks], all_parts)
     found = measured(ratios, rules_of(options, target, with_state=True))
-    return {"about": about, "trials": options.trials, "temperature": options.temperature, **found, "tasks": by_task}
+    return {
+        "about": target.about,
+        "trials": options.trials,
+        "temperature": options.temperature,
+        **found,
+        "tasks": by_task,
+    }
 
 
 def tables(found: Summary) -> Iterator[report.Table]:

@@ -58,6 +58,10 @@ class Target(msgspec.Struct):
         return {name: each for name, each in (("base", self.base), ("tuned", self.tuned)) if each is not None}
 
     @property
+    def about(self) -> dict[str, Any]:
+        return {"name": self.name, "tuned": self.tuned.name, "base": self.base.name if self.base else None}
+
+    @property
     def is_own_base(self) -> bool:
         """Whether the base is what the tuned model's adapter sits on, so that one of them is loaded for both."""
         tuned, base = self.tuned, self.base

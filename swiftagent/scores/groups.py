@@ -21,7 +21,8 @@ def grouped(scores: Sequence[StepScore], seen_tools: set[str] | None = None, lar
     `largest` groups; the rest stand together as "(others)"."""
     ratios, keys = next_step_ratios(scores), [_keys(score.step, seen_tools) for score in scores]
     found = {name: _by(ratios, [each[name] for each in keys], largest) for name in (keys[0] if keys else ())}
-    return {"argument": _by_argument(scores, largest), **found}
+    found = {"argument": _by_argument(scores, largest), **found}
+    return {kind: groups for kind, groups in found.items() if groups}
 
 
 def _keys(step: DecisionPoint, seen: set[str] | None) -> dict[str, str | None]:
