@@ -192,9 +192,7 @@ def _is_missed(metric: Metric, part: Part | None) -> bool:
 
 
 def _gold_text(step: DecisionPoint) -> str:
-    if step.calls:
-        return _calls_text(step.calls)
-    return step.answer or ""
+    return _calls_text(step.calls) or step.answer or ""
 
 
 def _predicted_text(score: StepScore) -> str:

@@ -178,11 +178,9 @@ def summary(
     if "base" in models and (lost := forgetting(gold, models["base"], models["tuned"])):
         report["forgetting"] = lost
     seen_tools = None if seen is None else seen.tools
-    groups = {name: grouped(scored.steps, seen_tools) for name, scored in models.items()}
-    report["groups"] = msgspec.to_builtins(groups)
-    for name, scored in models.items():
-        if scored.fields is not None:
-            report.setdefault("fields", {})[name] = _fields(scored.fields)
+    report["groups"] = {name: msgspec.to_builtins(grouped(each.steps, seen_tools)) for name, each in models.items()}
+    if fields := {name: _fields(each.fields) for name, each in models.items() if each.fields}:
+        report["fields"] = fields
     report["data"] = {
         "rows": len(gold.rows),
         "steps": len(gold.steps),

@@ -49,8 +49,7 @@ def judge(row: Trajectory, tries: Sequence[Try], check: Check | None = None) -> 
     """A verdict for each try. row: the question, with gold behind it where that is known."""
     gold = [event for event in row.events[len(asked(row)) :] if isinstance(event, Call)]
     agreed = Counter(_names(each) for each in tries if not each.failed)
-    most = agreed.most_common(1)
-    winner = most[0][0] if most and most[0][1] * 2 > len(tries) else None
+    winner = next((calls for calls, times in agreed.most_common(1) if times * 2 > len(tries)), None)
     verdicts = []
     for each in tries:
         verdict = _by_rule(row, each)

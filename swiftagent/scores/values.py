@@ -112,8 +112,7 @@ def rouge_l(candidate: str, reference: str) -> float:
     left, right = words(candidate), words(reference)
     if not left or not right:
         return float(left == right)
-    common = _lcs_length(left, right)
-    return 2 * common / (len(left) + len(right))
+    return 2 * _lcs_length(left, right) / (len(left) + len(right))
 
 
 def same_text(candidate: str, reference: str) -> bool:
