@@ -14,7 +14,7 @@ from pathlib import Path
 from swiftagent.backend.engine import load_engine
 from swiftagent.evaluate.data import read_gold
 from swiftagent.evaluate.scoring import gold_from
-from swiftagent.evaluate.writing import Log, Writer
+from swiftagent.evaluate.writing import Log, Writer, works_of
 from swiftagent.io.shipped import shipped
 
 
@@ -36,7 +36,9 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             log = Log(Path(folder) / "predictions.jsonl", {})
             wall, cpu = time.monotonic(), time.process_time()
-            Writer("tuned", engine, log, step_tokens=128, at_a_time=size).steps(gold.steps, lambda: None)
+            Writer("tuned", engine, log, step_tokens=128, at_a_time=size).finish(
+                works_of("step", gold.steps), lambda more: None
+            )
             wall, cpu = time.monotonic() - wall, time.process_time() - cpu
             log.close()
             texts[size] = [log.of("tuned", "step")[step.id].text for step in gold.steps]

@@ -15,9 +15,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from swiftagent.evaluate.bfcl_files import Verdict, ask_bfcl_eval
-from swiftagent.io.jsonl import read_lines
-from swiftagent.scores.bfcl import Item, as_bfcl, bfcl_problem, read_item
+from swiftagent.evaluate.bfcl_files import Verdict, ask_bfcl_eval, read_bfcl
+from swiftagent.scores.bfcl import Item, bfcl_right
 from swiftagent.scores.calls import Attempt
 from swiftagent.scores.reading import predicted_from_text
 from swiftagent.trajectory.react import call_text
@@ -99,13 +98,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1, help="corruptions of each item")
     args = parser.parse_args()
     choose = random.Random(args.seed)
-    ours: list[tuple[str, bool, str]] = []
+    ours: list[tuple[str, bool]] = []
     pairs: list[tuple[Item, tuple[Attempt, ...]]] = []
     for category in CATEGORIES:
-        questions = read_lines(args.data / f"bfcl_{category}.jsonl")
-        answers = read_lines(args.data / f"bfcl_{category}_answer.jsonl")
-        for question, answer in zip(questions, answers, strict=True):
-            item = read_item(question.value, answer.value)
+        for item in read_bfcl(args.data / f"bfcl_{category}.jsonl")[1].values():
             good = [
                 Call(call.tool, {k: accepted_value(v) for k, v in call.arguments.items()})
                 for call in perfect(item, choose)
@@ -115,22 +111,17 @@ def main() -> None:
                 *(("corrupted", corrupted(good, item, choose)) for _ in range(args.rounds)),
             ]:
                 attempts = predicted_from_text(as_text(calls)).calls
-                ours.append((kind, not bfcl_problem(item, attempts), bfcl_problem(item, attempts)))
+                ours.append((kind, bfcl_right(item, attempts)))
                 pairs.append((item, attempts))
     report(ours, ask_bfcl_eval(args.python, pairs), pairs)
 
 
-def report(
-    ours: list[tuple[str, bool, str]], theirs: list[Verdict], pairs: list[tuple[Item, tuple[Attempt, ...]]]
-) -> None:
+def report(ours: list[tuple[str, bool]], theirs: list[Verdict], pairs: list[tuple[Item, tuple[Attempt, ...]]]) -> None:
     counts: Counter[tuple[str, bool, bool]] = Counter()
-    for (kind, valid, reason), verdict, (item, attempts) in zip(ours, theirs, pairs, strict=True):
+    for (kind, valid), verdict, (item, attempts) in zip(ours, theirs, pairs, strict=True):
         counts[kind, valid, bool(verdict.valid)] += 1
         if valid != bool(verdict.valid):
-            print(
-                f"{item.id}: ours {valid} ({reason}), bfcl-eval {verdict.valid} ({verdict.error_type}): "
-                f"{as_bfcl(attempts)}"
-            )
+            print(f"{item.id}: ours {valid}, bfcl-eval {verdict.valid} ({verdict.error_type}): {attempts}")
     for kind in ("perfect", "corrupted"):
         agree = counts[kind, True, True] + counts[kind, False, False]
         total = sum(n for (k, *_), n in counts.items() if k == kind)

@@ -95,12 +95,10 @@ def _seeds(found: Found, arm: str) -> list[int]:
 
 
 def _ratios(found: Found, arm: str, seeds: Iterable[int]) -> Ratios:
-    ratios = Ratios(tuple(MEASURES))
-    for seed in seeds:
-        for question, parts in found[arm, seed]["parts"].items():
-            # A row without an id has that of its place: mixes of two checkouts name its folder differently.
-            ratios.add(re.sub(r"\S*/", "", question), {name: part for name, part in parts.items() if name in MEASURES})
-    return ratios
+    parts = [each for seed in seeds for each in found[arm, seed]["parts"].items()]
+    # A row without an id has that of its place: mixes of two checkouts name its folder differently.
+    questions = [re.sub(r"\S*/", "", question) for question, _ in parts]
+    return Ratios(tuple(MEASURES), questions, [each for _, each in parts])
 
 
 def _table(found: Found, arms: Sequence[str]) -> list[str]:
@@ -130,7 +128,7 @@ def _decided(found: Found, arms: Sequence[str]) -> list[str]:
         if not seeds:
             continue
         pair = _ratios(found, "baseline", seeds), _ratios(found, arm, seeds)
-        changes = paired_differences(*pair, {}, not_shares=NOT_SHARES)
+        changes = paired_differences(*pair, not_shares=NOT_SHARES)
         moved = [_change(name, changes[name]) for name in DECISIVE if not changes[name].is_noise]
         text = "; ".join(moved) if moved else "nothing that decides moved beyond noise"
         few = "" if len(seeds) >= 3 else f" ({len(seeds)} of 3 seeds: no default is changed by it)"

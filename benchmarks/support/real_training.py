@@ -20,7 +20,7 @@ from support.real_data import NAME
 from swiftagent.agent.loop import Generate
 from swiftagent.backend.engine import load_engine
 from swiftagent.evaluate.scoring import Gold, score_model
-from swiftagent.evaluate.writing import Log, Writer
+from swiftagent.evaluate.writing import Log, Writer, works_of
 from swiftagent.train.plugin.losses import divergence
 from swiftagent.trajectory.react import render
 from swiftagent.trajectory.record import Message, to_messages, to_record
@@ -152,7 +152,7 @@ def calls(engine: Any, questions: dict[str, Gold], kinds: Sequence[str], name: s
     steps = written(engine, [step for gold in golds.values() for step in gold.steps], name, log)
     for kind, gold in golds.items():
         scored = score_model(gold, steps, {}, {}, own_name=NAME)
-        for row, parts in scored.parts.items():
+        for row, parts in zip(scored.ratios.ids, scored.ratios.parts, strict=True):
             named = {_named(metric, kind): part for metric, part in parts.items()}
             found[f"{kind} {row}"] = {metric: part for metric, part in named.items() if metric}
     return found
@@ -165,7 +165,7 @@ def written(engine: Any, steps: Sequence[Any], name: str, log: Path | None = Non
         closing(Log(log or Path(folder) / "log.jsonl", {"name": name})) as kept,
     ):
         writer = Writer(name, engine, kept, step_tokens=STEP_TOKENS, at_a_time=32, stop=stop)
-        writer.steps(steps, lambda: None)
+        writer.finish(works_of("step", steps), lambda more: None)
         return kept.of(name, "step")
 
 

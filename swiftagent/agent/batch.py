@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +44,8 @@ def read_asked(row: int, given: Row) -> Asked:
     or with what keeps it from being read."""
     if isinstance(given, BadRow):
         raise given.error
-    value = given.value
-    if isinstance(value, str):
-        return Asked(row, str(row), (value,))
-    if not isinstance(value, dict):
-        raise RowError("bad-question", "a row must be a text or an object with question, questions or messages")
+    raw = given.value if isinstance(given.value, (dict, str)) else {}
+    value = {"question": raw} if isinstance(raw, str) else raw
     system = value.get("system")
     found = value.get("questions", value.get("question", value.get("query", value.get("prompt"))))
     if found is None and isinstance(value.get("messages"), list):
@@ -56,12 +53,8 @@ def read_asked(row: int, given: Row) -> Asked:
         found = [message.get("content") for message in messages if message.get("role") == "user"]
         system = next((message.get("content") for message in messages if message.get("role") == "system"), system)
     # Refused here, since a model would answer an empty question with something.
-    questions = [found] if isinstance(found, str) else found
-    if (
-        not isinstance(questions, list)
-        or not questions
-        or not all(isinstance(text, str) and text.strip() for text in questions)
-    ):
+    questions = [found] if isinstance(found, str) else found if isinstance(found, list) else []
+    if not questions or not all(isinstance(text, str) and text.strip() for text in questions):
         raise RowError(
             "bad-question", "a row must hold question, questions or messages with user turns, all of them texts"
         )
@@ -84,18 +77,14 @@ def run_batch(
     where it failed.
     Raises ConfigError where the input cannot be read, SetupError where the engine is gone for good.
     """
-    counts = Counts()
     done = _already_done(target)
-    counts.resumed = len(done)
+    counts = Counts(resumed=len(done))
     local, lock = threading.local(), threading.Lock()
-    fatal: list[SetupError] = []
     # Requests in a row, after the last one that was answered.
     refused = 0
 
     def one(row: int, found: Row) -> None:
         nonlocal refused
-        if fatal:
-            return
         dialog: Dialog | None = None
         try:
             asked = read_asked(row, found)
@@ -109,9 +98,8 @@ def run_batch(
         except SetupError as error:
             refused += 1
             # Where the engine refuses so many in a row, it is not the row.
-            if not isinstance(error, RequestRefused) or refused == _REFUSED_IN_A_ROW:
-                fatal.append(error)
-                return
+            if not isinstance(error, RequestRefused) or refused >= _REFUSED_IN_A_ROW:
+                raise
             out = {"row": row, "error": str(error)}
         # The per-sample boundary: one bad row harms no other.
         except Exception as error:
@@ -126,17 +114,12 @@ def run_batch(
 
     with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
         try:
-            waiting = [
-                pool.submit(one, row, found) for row, found in enumerate(read_rows(str(source)), 1) if row not in done
-            ]
-            for future in waiting:
+            rows = enumerate(read_rows(str(source)), 1)
+            for future in as_completed([pool.submit(one, row, found) for row, found in rows if row not in done]):
                 future.result()
-        # Ctrl-C: what runs is finished, what waits is left for the next time.
-        except BaseException:
+        # Ctrl-C, or an engine that is gone: what runs is finished, what waits is left for the next time.
+        finally:
             pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    if fatal:
-        raise fatal[0]
     return counts
 
 

@@ -4,25 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator
-from functools import reduce
-from typing import Protocol
+from functools import partial
+from typing import Protocol, TypeVar
 
 import msgspec
 
-from swiftagent.agent.loop import (
-    DEFAULT_LIMITS,
-    REACT,
-    Generate,
-    Generated,
-    Grammar,
-    Limits,
-    Progress,
-    Reply,
-    RunTool,
-    Turn,
-    conversation_after,
-    run_turn,
-)
+from swiftagent.agent.loop import DEFAULT_LIMITS, REACT, Generate, Generated, Grammar, Limits, Turn, driven, run_turn
 from swiftagent.agent.sampling import PLAIN, Sampling
 from swiftagent.errors import SetupError
 from swiftagent.io.jsonl import without_surrogates
@@ -32,6 +19,10 @@ from swiftagent.trajectory.react import OBSERVATION
 from swiftagent.trajectory.read_step import step_end
 from swiftagent.trajectory.record import Message
 from swiftagent.trajectory.types import Call, Event, Tool, Trajectory
+
+Asked = TypeVar("Asked")
+Given = TypeVar("Given")
+Result = TypeVar("Result")
 
 # Characters a token on average at most, in a text of `max_tokens`.
 _LONGEST_TOKEN = 64
@@ -102,22 +93,26 @@ def answer(
 ) -> Turn:
     """Answer one question. Ctrl-C while the model writes or a tool runs ends the turn, with what came of it so far."""
     turn = run_turn(before, question, limits, grammar)
-    reply: Reply = None
+    finished = finish(driven(turn, partial(_call, runtime), runtime.listener.event), partial(_write, runtime))
+    # A turn without an answer may end within a line.
+    runtime.listener.step_begins()
+    return finished
+
+
+def finish(job: Generator[Asked, Given, Result], answer: Callable[[Asked], Given]) -> Result:
+    """Answer a generator's requests until it is done."""
     try:
+        request = next(job)
         while True:
-            request = turn.send(reply)
-            match request:
-                case Generate():
-                    reply = _write(runtime, request)
-                case RunTool(call=call):
-                    reply = _call(runtime, call)
-                case Progress(event=event, error=error):
-                    runtime.listener.event(event, error)
-                    reply = None
+            try:
+                given = answer(request)
+            # A job may know what to make of it.
+            except RequestRefused as error:
+                request = job.throw(error)
+            else:
+                request = job.send(given)
     except StopIteration as done:
-        # A turn without an answer may end within a line.
-        runtime.listener.step_begins()
-        result: Turn = done.value
+        result: Result = done.value
         return result
 
 
@@ -132,7 +127,7 @@ class Dialog(msgspec.Struct):
 
     @property
     def conversation(self) -> Trajectory:
-        return reduce(conversation_after, self.turns, self.before)
+        return self.turns[-1].conversation if self.turns else self.before
 
     def ask(self, question: str) -> Turn:
         turn = answer(self.runtime, self.conversation, question, self.limits, self.grammar)

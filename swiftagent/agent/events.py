@@ -80,7 +80,7 @@ def converse(stream: EventStream, dialogs: Mapping[str, Dialog], recorder: Recor
                 dialog.reset()
             stream.emit("reset")
         elif path := request.get("save"):
-            saved = recorder.to(Path(path)).add(tuned.conversation, tuned.turns)
+            saved = recorder.to(Path(path)).add(tuned.turns)
             stream.emit("saved", path=path if saved else "")
         elif question := request.get("question"):
             for side, dialog in dialogs.items():

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Generator, Sequence
-from typing import Any, Union
+from collections.abc import Callable, Generator, Sequence
+from math import inf
+from typing import Any, TypeVar, Union
 
 import msgspec
 
@@ -90,9 +91,11 @@ class StepTrace(msgspec.Struct):
 
 
 class Turn(msgspec.Struct):
-    """What came of one question. stopped_by: answer, steps, tokens, seconds, repeats, length, empty or interrupt."""
+    """What came of one question after the conversation `before`. stopped_by: answer, steps, tokens, seconds, repeats,
+    length, empty or interrupt."""
 
     question: str
+    before: Trajectory = Trajectory(())
     events: list[Event] = msgspec.field(default_factory=list)
     steps: list[StepTrace] = msgspec.field(default_factory=list)
     answer: str | None = None
@@ -100,6 +103,18 @@ class Turn(msgspec.Struct):
     notes: Counter[str] = msgspec.field(default_factory=Counter)
     tokens: int = 0
     seconds: float = 0.0
+
+    @property
+    def failed(self) -> list[str]:
+        """The ids of calls that ended in an error."""
+        calls = (event for event in self.events if isinstance(event, Call))
+        return [call.id for call, step in zip(calls, self.steps, strict=False) if step.error]
+
+    @property
+    def conversation(self) -> Trajectory:
+        """All of it, with this turn's events at its end."""
+        before = self.before
+        return Trajectory((*before.events, *self.events), before.tools, before.id, before.source, before.channel)
 
 
 # For the final answer, once the time of a turn is over.
@@ -109,6 +124,9 @@ NATIVE_CALL = "native-call"
 
 Request = Union[Generate, RunTool, Progress]  # noqa: UP007 (read at run time)
 Reply = Union[Generated, ToolResult, None]  # noqa: UP007
+Result = TypeVar("Result")
+Asking = Generator[Request, Reply, Result]
+Job = Generator[Generate, Generated, Result]
 
 
 class ReAct:
@@ -139,9 +157,8 @@ class ReAct:
         is_free = step.answer is None or "no-keyword" in step.notes or starts_with_mark(step.answer)
         marked = read_marked(text, tools) if is_free and not step.calls else None
         if marked is not None and marked.calls:
-            return marked._replace(
-                thought=marked.thought or marked.reasoning, reasoning="", said=False, notes=(*marked.notes, NATIVE_CALL)
-            )
+            thought, notes = marked.thought or marked.reasoning, (*marked.notes, NATIVE_CALL)
+            return marked._replace(thought=thought, reasoning="", said=False, notes=notes)
         # In ReAct what a step thinks stands behind its label.
         return step._replace(reasoning="")
 
@@ -157,17 +174,17 @@ Grammar = Union[ReAct, Native]  # noqa: UP007
 
 def run_turn(
     before: Trajectory, question: str | None, limits: Limits = DEFAULT_LIMITS, protocol: Grammar = REACT
-) -> Generator[Request, Reply, Turn]:
+) -> Asking[Turn]:
     """Answer one question after the events of `before`, whose tools may be called. Returns the Turn; its events come
     after those of `before`. question: None where `before` ends on a question or a result that is to be continued."""
     question = without_surrogates(question) if question is not None else None
-    turn = Turn(question or "", events=[] if question is None else [Question(question)])
+    turn = Turn(question or "", before, [] if question is None else [Question(question)])
     seen: Counter[str] = Counter()
     # Steps in a row that only thought; one is allowed.
     bare_thoughts = 0
     while True:
-        written = yield from _generate(before, turn, limits, protocol)
-        step = _read(written.text, conversation_after(before, turn), protocol)
+        written = yield from _generate(turn, limits, protocol)
+        step = _read(written.text, turn.conversation, protocol)
         turn.notes.update(step.notes)
         if written.ended_by == "interrupt":
             turn.stopped_by = "interrupt"
@@ -178,15 +195,15 @@ def run_turn(
         if step.answer is not None:
             cut = written.ended_by if written.ended_by in ("length", "seconds") else "answer"
             return (yield from _answered(turn, step.answer, cut))
-        yield from _run_calls(before, turn, step, written, seen)
+        yield from _run_calls(turn, step, written, seen)
         if turn.stopped_by == "interrupt":
             return turn
         reason = _limit(turn, limits, seen, step, written) or ("empty" if bare_thoughts > 1 else "")
-        if reason == "empty" and not conversation_after(before, turn).is_agentic:
+        if reason == "empty" and not turn.conversation.is_agentic:
             turn.stopped_by = reason
             return turn
         if reason:
-            return (yield from _ask_for_the_answer(before, turn, limits, protocol, reason))
+            return (yield from _ask_for_the_answer(turn, limits, protocol, reason))
 
 
 def _thoughts(step: Step) -> list[Thought]:
@@ -205,20 +222,17 @@ def _add_thought(turn: Turn, thought: Thought) -> Thought:
     return thought
 
 
-def conversation_after(before: Trajectory, turn: Turn) -> Trajectory:
-    """The conversation with this turn's events at its end."""
-    return Trajectory((*before.events, *turn.events), before.tools, before.id, before.source, before.channel)
-
-
-def _generate(
-    before: Trajectory, turn: Turn, limits: Limits, protocol: Grammar, ending: Sequence[Message] = ()
-) -> Generator[Request, Reply, Generated]:
-    conversation = conversation_after(before, turn)
-    messages = [*protocol.messages(conversation), *ending]
-    room = max(1, min(limits.step_tokens, limits.tokens - turn.tokens))
+def next_step(protocol: Grammar, conversation: Trajectory, tokens: int, seconds: float = inf) -> Generate:
+    """The request for what follows a conversation."""
     # Without tools a stop word of ReAct would cut a chat answer that quotes it.
     stop = protocol.stop if conversation.is_agentic else ""
-    reply = yield Generate(messages, stop, room, limits.seconds - turn.seconds, protocol.declared(conversation))
+    return Generate(protocol.messages(conversation), stop, tokens, seconds, protocol.declared(conversation))
+
+
+def _generate(turn: Turn, limits: Limits, protocol: Grammar, ending: Sequence[Message] = ()) -> Asking[Generated]:
+    room = max(1, min(limits.step_tokens, limits.tokens - turn.tokens))
+    request = next_step(protocol, turn.conversation, room, limits.seconds - turn.seconds)
+    reply = yield msgspec.structs.replace(request, messages=[*request.messages, *ending])
     written = reply if isinstance(reply, Generated) else Generated("")
     turn.tokens += written.tokens
     turn.seconds += written.seconds
@@ -234,17 +248,15 @@ def _read(text: str, conversation: Trajectory, protocol: Grammar) -> Step:
     return Step(answer=show(rest.strip()) or None, reasoning=reasoning)
 
 
-def _run_calls(
-    before: Trajectory, turn: Turn, step: Step, written: Generated, seen: Counter[str]
-) -> Generator[Request, Reply, None]:
+def _run_calls(turn: Turn, step: Step, written: Generated, seen: Counter[str]) -> Asking[None]:
     for number, call in enumerate(step.calls):
-        earlier = sum(type(event) is Call for event in (*before.events, *turn.events))
+        earlier = sum(type(event) is Call for event in turn.conversation.events)
         call = Call(call.tool, call.arguments, f"c{earlier}")
         last = number == len(step.calls) - 1
         cut = last and written.ended_by in ("length", "seconds")
         turn.events.append(call)
         yield Progress(call)
-        error = _what_is_wrong(call, before.tools, step.problem if last else "", cut)
+        error = _what_is_wrong(call, turn.before.tools, step.problem if last else "", cut)
         # A call that cannot run is a result too: the model reads what was wrong and writes it again.
         if error:
             result = ToolResult(f"Error: {error}", error)
@@ -287,17 +299,14 @@ def _limit(turn: Turn, limits: Limits, seen: Counter[str], step: Step, written: 
     return "repeats" if max(seen.values(), default=0) >= limits.repeats else ""
 
 
-def _ask_for_the_answer(
-    before: Trajectory, turn: Turn, limits: Limits, protocol: Grammar, reason: str
-) -> Generator[Request, Reply, Turn]:
+def _ask_for_the_answer(turn: Turn, limits: Limits, protocol: Grammar, reason: str) -> Asking[Turn]:
     """Ask once: in ReAct by writing the start of the final answer for the model."""
     turn.stopped_by = reason
     # The limit that was reached must not cut the answer that is asked for because of it.
-    room = msgspec.structs.replace(
-        limits, tokens=turn.tokens + limits.step_tokens, seconds=turn.seconds + _LAST_SECONDS
-    )
-    conversation = conversation_after(before, turn)
-    written = yield from _generate(before, turn, room, protocol, protocol.final_messages(conversation))
+    more = {"tokens": turn.tokens + limits.step_tokens, "seconds": turn.seconds + _LAST_SECONDS}
+    room = msgspec.structs.replace(limits, **more)
+    conversation = turn.conversation
+    written = yield from _generate(turn, room, protocol, protocol.final_messages(conversation))
     prefix = "" if starts_with_label(written.text) else protocol.final_prefix(conversation)
     step = protocol.read(prefix + written.text, conversation.tools)
     if written.ended_by == "interrupt" or not step.answer:
@@ -305,12 +314,33 @@ def _ask_for_the_answer(
     return (yield from _answered(turn, step.answer, reason))
 
 
-def _answered(turn: Turn, answer: str, stopped_by: str) -> Generator[Request, Reply, Turn]:
+def _answered(turn: Turn, answer: str, stopped_by: str) -> Asking[Turn]:
     turn.answer = answer
     turn.stopped_by = stopped_by
     turn.events.append(Answer(answer))
     yield Progress(turn.events[-1])
     return turn
+
+
+def driven(
+    turn: Asking[Turn], run_tool: Callable[[Call], ToolResult], watch: Callable[[Event, str], Any] = lambda *_: None
+) -> Job[Turn]:
+    """A turn that asks for text alone: its calls are run by `run_tool`."""
+    reply: Reply = None
+    try:
+        while True:
+            request = turn.send(reply)
+            reply = None
+            match request:
+                case Generate():
+                    reply = yield request
+                case RunTool(call=call):
+                    reply = run_tool(call)
+                case Progress(event=event, error=error):
+                    watch(event, error)
+    except StopIteration as done:
+        result: Turn = done.value
+        return result
 
 
 def start(tools: tuple[Tool, ...] = (), system: str = "") -> Trajectory:

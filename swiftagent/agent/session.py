@@ -47,10 +47,6 @@ class Session(msgspec.Struct):
                 if turn.stopped_by != "interrupt":
                     yield turn
 
-    def record(self) -> None:
-        """Write the conversation where --record says."""
-        self.recorder.add(self.dialog.conversation, self.dialog.turns)
-
     def command(self, line: str) -> bool:
         """Do what a line that starts with / asks for; False ends the chat."""
         word, _, rest = line.partition(" ")
@@ -91,7 +87,7 @@ class Session(msgspec.Struct):
     def _save(self, path: str) -> None:
         if not path:
             console.say("where to? /save FILE.jsonl")
-        elif self.recorder.to(Path(path)).add(self.dialog.conversation, self.dialog.turns):
+        elif self.recorder.to(Path(path)).add(self.dialog.turns):
             console.say(f"added to {path}")
         else:
             console.say("nothing to save yet")

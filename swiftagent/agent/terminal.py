@@ -62,9 +62,8 @@ class Terminal(Listener):
         match event:
             case Observation(text=text):
                 self._end_line()
-                shown = (
-                    text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}... ({len(text):,} characters)"
-                )
+                more = f"... ({len(text):,} characters)" if len(text) > _LONGEST_SHOWN else ""
+                shown = text[:_LONGEST_SHOWN] + more
                 sign, look, style = LOOKS["observation"]
                 console.out.print(f"{sign} {OBSERVATION} ", style=look, end="", markup=False)
                 console.out.print(visible(shown), style="red" if error else style, markup=False, soft_wrap=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,34 +14,25 @@ from swiftagent.formats.writers.openai import render
 from swiftagent.io.jsonl import encode, writing
 from swiftagent.trajectory.prompts import PromptStyle
 from swiftagent.trajectory.record import to_record
-from swiftagent.trajectory.types import Call, Event, Observation, Thought, Trajectory, trim_untrained_tail
+from swiftagent.trajectory.types import Call, Event, Thought, Trajectory, trim_untrained_tail
 
 
 def trace(turn: Turn) -> dict[str, Any]:
     """One JSON object: question, steps, answer, stopped_by."""
-    return {
-        "question": turn.question,
-        "steps": msgspec.to_builtins(turn.steps),
-        "answer": turn.answer,
-        "stopped_by": turn.stopped_by,
-    }
+    end = {"answer": turn.answer, "stopped_by": turn.stopped_by}
+    return {"question": turn.question, "steps": msgspec.to_builtins(turn.steps), **end}
 
 
 def is_good(turns: Iterable[Turn]) -> bool:
     """Whether every turn was answered and every call in it succeeded."""
-    return all(turn.stopped_by == "answer" and not any(step.error for step in turn.steps) for turn in turns)
+    return all(turn.stopped_by == "answer" and not turn.failed for turn in turns)
 
 
-def recorded(conversation: Trajectory, turns: Iterable[Turn], source: str) -> Trajectory | None:
+def recorded(turns: Sequence[Turn], source: str) -> Trajectory | None:
     """The conversation as data to train on: steps whose call failed are context and not trained. None: nothing is
     left."""
-    failed = {
-        event.call_id
-        for turn in turns
-        for event, step in zip((each for each in turn.events if type(each) is Observation), turn.steps, strict=False)
-        if step.error
-    }
-    events: list[Event] = []
+    failed = {call_id for turn in turns for call_id in turn.failed}
+    conversation, events = turns[-1].conversation, list[Event]()
     for event in conversation.events:
         # Kept as context: the step that corrects it refers to it.
         if isinstance(event, Call) and event.id in failed:
@@ -71,13 +62,13 @@ class Recorder(msgspec.Struct):
         """The same for another file, whatever became of the runs."""
         return msgspec.structs.replace(self, path=path, only_good=False)
 
-    def add(self, conversation: Trajectory, turns: list[Turn]) -> bool:
+    def add(self, turns: list[Turn]) -> bool:
         """Add one conversation; False where there is nothing in it to train on, or it is not good enough."""
         if self.path is None or not turns or any(turn.stopped_by == "interrupt" for turn in turns):
             return False
         if self.only_good and not is_good(turns):
             return False
-        row = recorded(conversation, turns, f"infer:{self.path.name}")
+        row = recorded(turns, f"infer:{self.path.name}")
         if row is None:
             return False
         value = render(row)[0] if self.format == "openai" else to_record(row, self.prompt, self.language)

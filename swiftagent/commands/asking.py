@@ -14,7 +14,7 @@ from swiftagent import console
 from swiftagent.agent.batch import read_asked, run_batch
 from swiftagent.agent.drive import Dialog, Listener, Runtime, answer
 from swiftagent.agent.events import EventStream, converse
-from swiftagent.agent.loop import Grammar, Limits, ReAct, conversation_after, start
+from swiftagent.agent.loop import Grammar, Limits, ReAct, start
 from swiftagent.agent.native import Native
 from swiftagent.agent.session import Session
 from swiftagent.agent.terminal import ColumnListener, Terminal, ask_user, confirm, read_questions, show_end
@@ -90,7 +90,7 @@ class _Asking:
         runtime = self.at_terminal(self.engine, self.args.json)
         turn = answer(runtime, self.before, self.args.question, self.limits, self.grammar)
         print_json(trace(turn)) if self.args.json else show_end(turn)
-        self.recorder.add(conversation_after(self.before, turn), [turn])
+        self.recorder.add([turn])
         return 130 if turn.stopped_by == "interrupt" else 0
 
     def chat(self) -> int:
@@ -100,7 +100,7 @@ class _Asking:
             if self.args.json:
                 print_json(trace(turn))
         sys.stdout.flush()
-        session.record()
+        self.recorder.add(session.dialog.turns)
         return 0
 
     def compare(self) -> int:
@@ -149,7 +149,7 @@ class _Asking:
             def done_row(dialog: Dialog | None) -> None:
                 bar.advance()
                 if dialog:
-                    self.recorder.add(dialog.conversation, dialog.turns)
+                    self.recorder.add(dialog.turns)
 
             more = (self.before, self.limits, self.grammar, args.jobs, done_row)
             counts = run_batch(args.input, args.output, open_runtime, *more)

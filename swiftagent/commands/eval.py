@@ -22,7 +22,6 @@ import msgspec
 from swiftagent import console
 from swiftagent.commands.options import add_loading_arguments, options, positive, print_json, print_result, server_of
 from swiftagent.errors import GateError, SetupError, refuse
-from swiftagent.evaluate import report
 from swiftagent.trajectory.prompts import STYLES
 
 if TYPE_CHECKING:
@@ -168,6 +167,8 @@ def _rules(config: str | None) -> Any:
 
 
 def _print(args: argparse.Namespace, outcome: Evaluation) -> None:
+    from swiftagent.evaluate import report
+
     if args.json:
         print_json(outcome.summary)
     elif args.markdown:
@@ -178,6 +179,8 @@ def _print(args: argparse.Namespace, outcome: Evaluation) -> None:
 
 def show(outcome: Evaluation, to: Any) -> None:
     """The scores and the gate as tables on a console; the result in one sentence, and where the page is, on stderr."""
+    from swiftagent.evaluate import report
+
     summary = outcome.summary
     for table in report.tables(summary, intervals=to.width >= WIDE):
         console.table(*table, console=to)
@@ -187,6 +190,7 @@ def show(outcome: Evaluation, to: Any) -> None:
 
 
 def _compare(args: argparse.Namespace) -> int:
+    from swiftagent.evaluate import report
     from swiftagent.evaluate.session import differ_in_rows, read_summaries
     from swiftagent.evaluate.target import run_named
 

@@ -19,8 +19,7 @@ from swiftagent.formats.reading.tools import read_tools
 from swiftagent.io import jsonl
 from swiftagent.io.jsonl import BadRow, Row
 from swiftagent.io.rows import read_rows
-from swiftagent.scores import bfcl_referee
-from swiftagent.scores.bfcl import Item, as_bfcl, read_item
+from swiftagent.scores.bfcl import REFEREE, Item, read_item
 from swiftagent.scores.calls import Attempt, Predicted
 from swiftagent.scores.reading import predicted_from_native, predicted_from_text
 from swiftagent.trajectory.react_scan import sections
@@ -45,14 +44,12 @@ def ask_bfcl_eval(python: str, predictions: Iterable[tuple[Item, Sequence[Attemp
     Text-ReAct, for which BFCL has no handler, is read before: attempts are what `predicted_from_text` made of it.
     """
     rows = [
-        {"id": item.id, "functions": item.functions, "answers": item.answers, "category": item.kind}
-        | {"calls": as_bfcl(attempts)}
+        msgspec.to_builtins(item) | {"category": item.kind, "calls": [{made.tool: made.arguments} for made in attempts]}
         for item, attempts in predictions
     ]
+    lines = b"\n".join(map(jsonl.encode, rows))
     try:
-        done = subprocess.run(
-            [python, bfcl_referee.__file__], input=b"\n".join(map(jsonl.encode, rows)), capture_output=True, check=False
-        )
+        done = subprocess.run([python, str(REFEREE)], input=lines, capture_output=True, check=False)
     except OSError as error:
         raise SetupError(f"{python}: cannot be run: {error.strerror or error}") from None
     if done.returncode:
@@ -83,16 +80,15 @@ def read_bfcl(path: Path) -> tuple[list[Trajectory], dict[str, Item]]:
 
     Raises RowError for a row that is broken, and where questions and answers do not belong together.
     """
-    answers = {row.value.get("id"): row for row in _objects(answers_beside(path))}
+    answers = {row.value.get("id"): row.value.get("ground_truth") for row in _objects(answers_beside(path))}
     rows, items = [], {}
     for question in _objects(path):
         with at(question.where):
-            answer = answers.get(question.value.get("id"))
-            if answer is None:
-                raise RowError("no-gold-call", f"no accepted answer for {question.value.get('id')!r}")
-            item = read_item(question.value, answer.value)
-            items[item.id] = item
-            rows.append(_trajectory(item, question))
+            name = question.value.get("id")
+            if name not in answers:
+                raise RowError("no-gold-call", f"no accepted answer for {name!r}")
+            items[str(name)] = read_item(question.value, answers[name])
+            rows.append(_trajectory(items[str(name)], question))
     return rows, items
 
 
@@ -112,10 +108,8 @@ def _trajectory(item: Item, row: Row) -> Trajectory:
         raise RowError(
             "several-turns", "BFCL's multi-turn items need their simulated programs; only single-turn items are scored"
         )
-    events: list[Event] = [
-        System(message["content"]) if message["role"] == "system" else Question(message["content"])
-        for message in turns[0]
-    ]
+    kinds = {"system": System}
+    events: list[Event] = [kinds.get(message["role"], Question)(message["content"]) for message in turns[0]]
     for number, answer in enumerate(item.answers):
         for name, accepted in answer.items():
             arguments = {key: _first(values[0]) for key, values in accepted.items() if values and values[0] != ""}

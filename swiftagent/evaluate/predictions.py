@@ -4,20 +4,21 @@ and LLaMA-Factory's `generated_predictions.jsonl`, which carries its gold with i
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, repeat
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from swiftagent.agent.native import holds_mark
-from swiftagent.errors import ConfigError, RowError
+from swiftagent.errors import RowError
 from swiftagent.evaluate.bfcl_files import FENCED, predicted_from_result
 from swiftagent.evaluate.scoring import Gold
 from swiftagent.evaluate.writing import Entry
 from swiftagent.formats.reading.calls import ARGUMENT_KEYS
 from swiftagent.io.jsonl import BadRow, Row
-from swiftagent.scores.calls import Attempt, DecisionPoint, Predicted, steps_of
+from swiftagent.scores.calls import DecisionPoint, Predicted, attempts_of, steps_of
 from swiftagent.scores.reading import predicted_from_text
 from swiftagent.trajectory.types import Call, Question, Trajectory
 
@@ -31,22 +32,13 @@ def is_llamafactory(value: Any) -> bool:
     return isinstance(value, dict) and {"predict", "label"} <= value.keys()
 
 
-def has_gold(rows: Iterable[Row]) -> tuple[bool, Iterable[Row]]:
-    """Whether predictions bring their gold with them, and the rows again. Raises ConfigError for an empty file."""
-    rows = iter(rows)
-    first = next(rows, None)
-    if first is None:
-        raise ConfigError("--predictions: the file holds no row")
-    return is_llamafactory(first.value), chain([first], rows)
-
-
-def llamafactory_gold(rows: Iterable[Row]) -> tuple[Gold, dict[str, Entry]]:
+def llamafactory_gold(rows: Iterable[Row]) -> tuple[Gold, dict[str, Predicted]]:
     """Gold and predictions of {"prompt", "predict", "label"} rows. Labels are read as predictions are.
 
     Raises RowError for a row without the three, or with a label that is neither a call nor an answer.
     """
     steps: list[DecisionPoint] = []
-    entries: dict[str, Entry] = {}
+    entries: dict[str, Predicted] = {}
     for number, row in enumerate(rows):
         if not is_llamafactory(row.value):
             raise RowError(
@@ -59,12 +51,10 @@ def llamafactory_gold(rows: Iterable[Row]) -> tuple[Gold, dict[str, Entry]]:
         calls = tuple(Call(call.tool, call.arguments, f"c{index}") for index, call in enumerate(label.calls))
         context = (Question(str(row.value.get("prompt", ""))),)
         steps.append(DecisionPoint(f"{name}#0", name, context, (), calls, None if calls else label.answer, bool(calls)))
-        entries[f"{name}#0"] = Entry.of_step(MODEL, f"{name}#0", guess)
+        entries[f"{name}#0"] = guess
     # Rows with calls show that there are tools to leave alone in the others too.
     if any(step.calls for step in steps):
-        steps = [
-            msgspec.structs.replace(step, calls_somewhere=step.calls_somewhere or _names_tools(step)) for step in steps
-        ]
+        steps = [replace(step, calls_somewhere=step.calls_somewhere or _names_tools(step)) for step in steps]
     return Gold([], steps, [], []), entries
 
 
@@ -104,12 +94,13 @@ def _names_arguments(value: Any) -> bool:
         )
     if not isinstance(value, dict):
         return False
-    return any(key in value for key in ARGUMENT_KEYS) or any(
-        isinstance(value.get(key), (dict, list)) for key in _CALL_KEYS
-    )
+    held = [value.get(key) for key in _CALL_KEYS]
+    return any(key in value for key in ARGUMENT_KEYS) or any(isinstance(each, (dict, list)) for each in held)
 
 
-def align(gold: Gold, rows: Iterable[Row], conversations: Mapping[str, Trajectory]) -> tuple[Gold, dict[str, Entry]]:
+def align(
+    gold: Gold, rows: Iterable[Row], conversations: Mapping[str, Trajectory]
+) -> tuple[Gold, dict[str, Predicted]]:
     """Predictions by step, and the gold that they are for.
 
     rows: the raw rows; conversations: those of them that are whole conversations, by place ("file:line"). Predictions
@@ -117,96 +108,76 @@ def align(gold: Gold, rows: Iterable[Row], conversations: Mapping[str, Trajector
     up.
     """
     by_step = {step.id: step for step in gold.steps}
-    first_of: dict[str, DecisionPoint] = {}
+    by_row: dict[str, list[DecisionPoint]] = {}
     for step in gold.steps:
-        first_of.setdefault(step.row, step)
-    steps: dict[str, Entry] = {}
-    firsts: dict[str, Entry] = {}
-    unknown: list[str] = []
+        by_row.setdefault(step.row, []).append(step)
+    found: dict[str, Predicted] = {}
     placed: dict[str, str] = {}
+    unknown: list[str] = []
+    wanted: Sequence[DecisionPoint] = [steps[0] for steps in by_row.values()]
     for row in rows:
-        conversation = conversations.get(row.where)
-        if conversation is not None:
-            steps.update(_of_conversation(conversation, by_step, unknown))
-            continue
-        name, found = _prediction(row)
-        if name is None:
-            continue
-        if name in placed:
-            raise _misaligned(f"{row.where}: a second prediction for {name!r}; the first is {placed[name]}")
-        placed[name] = row.where
-        target = by_step.get(name) or first_of.get(name)
-        if target is None:
-            unknown.append(f"{row.where} ({name})")
-        else:
-            place = steps if name in by_step else firsts
-            place[target.id] = Entry.of_step(MODEL, target.id, _with_declared_names(found, target))
+        for name, made in _predictions(row, conversations.get(row.where), by_row):
+            target = by_step.get(name) or by_row.get(name, [None])[0]
+            if target is None:
+                unknown.append(f"{row.where} ({name})")
+                continue
+            if target.id in placed:
+                raise _misaligned(f"{row.where}: a second prediction for {name!r}; the first is {placed[target.id]}")
+            placed[target.id] = row.where
+            found[target.id] = _with_declared_names(made, target)
+            wanted = gold.steps if name in by_step else wanted
     if unknown:
         raise _misaligned(f"{len(unknown):,} predictions have an id that gold does not have: {_some(unknown)}")
-    found_by_id = {**firsts, **steps}
-    wanted = [*first_of.values()] if firsts and not steps else gold.steps
-    missing = [step.id for step in wanted if step.id not in found_by_id]
-    if missing or not found_by_id:
+    missing = [step.id for step in wanted if step.id not in found]
+    if missing:
         # A score over what happens to match would flatter.
         raise _misaligned(f"{len(missing):,} of {len(wanted):,} decision points have no prediction: {_some(missing)}")
-    return msgspec.structs.replace(gold, steps=wanted, tasks=[], chats=[]), found_by_id
+    return replace(gold, steps=[*wanted], tasks=[], chats=[]), found
 
 
 def _with_declared_names(found: Predicted, step: DecisionPoint) -> Predicted:
     """Tools under the names that they are declared by: APIs take no dots, so BFCL's FC handlers write `_` for them."""
     declared = {tool.name for tool in step.tools}
-    dotted = {name.replace(".", "_"): name for name in declared if "." in name}
-    calls = tuple(
-        call if call.tool in declared else msgspec.structs.replace(call, tool=dotted.get(call.tool, call.tool))
-        for call in found.calls
-    )
-    return msgspec.structs.replace(found, calls=calls)
+    known = {name.replace(".", "_"): name for name in declared} | {name: name for name in declared}
+    calls = tuple(replace(call, tool=known.get(call.tool, call.tool)) for call in found.calls)
+    return replace(found, calls=calls)
 
 
 def _misaligned(problem: str) -> RowError:
     return RowError("predictions-gold", problem)
 
 
-def _prediction(row: Row) -> tuple[str | None, Predicted]:
-    """(id, what was done) of a row of our own log, of BFCL results, or of texts by id; no id: a line that is no
-    prediction."""
+def _predictions(
+    row: Row, conversation: Trajectory | None, gold: Mapping[str, Sequence[DecisionPoint]]
+) -> Iterator[tuple[str, Predicted]]:
+    """(id, what was done) of a row of our own log, of BFCL results, or of texts by id; none of a line that is no
+    prediction. A whole conversation predicts its row's steps in order; what gold has beyond it, it did not do."""
+    if conversation is not None:
+        names = [step.id for step in gold.get(conversation.id, ())] or [conversation.id]
+        steps = (Predicted(attempts_of(step.calls), step.answer or None) for step in steps_of(conversation))
+        yield from zip(names, chain(steps, repeat(Predicted())), strict=False)
+        return
     if isinstance(row, BadRow):
         raise RowError("not-json", f"{row.where}: {row.error.message}")
     value = row.value
     if isinstance(value, dict) and "settings" in value and "id" not in value:
-        return None, Predicted()
+        return
     if not isinstance(value, dict) or "id" not in value:
         raise RowError("no-id", f"{row.where}: a prediction needs the `id` of its gold row")
     name = str(value["id"])
+    text = next((value[key] for key in TEXTS if isinstance(value.get(key), str)), None)
     if value.get("kind") in ("step", "run", "likelihood"):
         entry = msgspec.convert(value, Entry)
-        is_step = entry.kind == "step" and entry.model == MODEL
-        return (name, entry.predicted()) if is_step else (None, Predicted())
-    if "result" in value:
-        return name, predicted_from_result(value["result"])
-    for key in TEXTS:
-        if isinstance(value.get(key), str):
-            return name, _read(value[key])
-    raise RowError(
-        "no-prediction", f"{row.where}: no prediction; expected one of result, {', '.join(TEXTS)} or messages"
-    )
-
-
-def _of_conversation(
-    conversation: Trajectory, by_step: Mapping[str, DecisionPoint], unknown: list[str]
-) -> dict[str, Entry]:
-    """A whole conversation predicts its row's steps in order; what gold has beyond it, it did not do."""
-    prefix = f"{conversation.id}#"
-    wanted = [step for name, step in by_step.items() if name.startswith(prefix)]
-    if not wanted:
-        unknown.append(f"{conversation.source} ({conversation.id})")
-        return {}
-    made = [
-        Predicted(tuple(Attempt(call.tool, call.arguments) for call in step.calls), step.answer or None)
-        for step in steps_of(conversation)
-    ]
-    made += [Predicted()] * (len(wanted) - len(made))
-    return {step.id: Entry.of_step(MODEL, step.id, guess) for step, guess in zip(wanted, made, strict=False)}
+        if entry.kind == "step" and entry.model == MODEL:
+            yield name, entry
+    elif "result" in value:
+        yield name, predicted_from_result(value["result"])
+    elif text is not None:
+        yield name, _read(text)
+    else:
+        raise RowError(
+            "no-prediction", f"{row.where}: no prediction; expected one of result, {', '.join(TEXTS)} or messages"
+        )
 
 
 def _some(names: Sequence[str]) -> str:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from swiftagent.errors import visible
-from swiftagent.scores.calls import Attempt, DecisionPoint, StepScore
-from swiftagent.scores.metrics import METRICS, Metric, Part
-from swiftagent.trajectory.types import Observation, Question
+from swiftagent.scores.calls import Attempt, DecisionPoint, Part, StepScore
+from swiftagent.scores.metrics import METRICS, Metric
+from swiftagent.trajectory.types import Call, Observation, Question
 
 if TYPE_CHECKING:
     from swiftagent.evaluate.scoring import Scored
@@ -46,16 +46,12 @@ class Case(msgspec.Struct, frozen=True):
 
 
 def headline(summary: Summary) -> list[HeadlineRow]:
-    """The metrics that were measured, in the order of the table."""
+    """The metrics that were measured, in the order of metrics.json, which is that of their table."""
     rows = []
-    for metric in METRICS:
-        tuned = summary["tuned"].get(metric)
-        base = summary.get("base", {}).get(metric)
-        measured = [found for found in (tuned, base) if found and found["n"]]
-        if not measured or tuned is None:
-            continue
-        difference = summary.get("difference", {}).get(metric)
-        rows.append(HeadlineRow(metric, base, tuned, difference, verdict(metric, difference)))
+    for metric, tuned in summary["tuned"].items():
+        base, difference = (summary.get(part, {}).get(metric) for part in ("base", "difference"))
+        if tuned["n"] or (base and base["n"]):
+            rows.append(HeadlineRow(metric, base, tuned, difference, verdict(metric, difference)))
     return rows
 
 
@@ -65,15 +61,20 @@ def verdict(metric: str, difference: Mapping[str, Any] | None) -> str:
         return "-"
     if difference["is_noise"]:
         return ""
-    return "better" if (difference["value"] > 0) != (metric in METRICS and METRICS[metric].lower_is_better) else "worse"
+    about = _about(metric)
+    return "better" if (difference["value"] > 0) != bool(about and about.lower_is_better) else "worse"
+
+
+def _about(metric: str) -> Metric | None:
+    return METRICS.get(metric.partition(" ")[0])  # "pass^1 shop" is pass^1 of a domain
 
 
 def format_value(metric: str, value: float | None, *, signed: bool = False) -> str:
     """A value as it is written: 87.5 for a share of 0.875, 1.234 for a number."""
     if value is None:
         return "–"
-    share = metric in METRICS and METRICS[metric].share
-    number = f"{100 * value:.1f}" if share else f"{value:.3f}"
+    about = _about(metric)
+    number = f"{100 * value:.1f}" if about and about.share else f"{value:.3f}"
     if signed and value >= 0:
         return f"+{number}"
     return number.replace("-", "−") if signed else number
@@ -176,19 +177,14 @@ def cases(tuned: Scored, base: Scored | None = None) -> list[Case]:
 
 def _case(score: StepScore, base: StepScore | None, status: str) -> Case:
     step = score.step
-    questions = [event.text for event in step.context if isinstance(event, Question)]
+    tool = step.calls[0].tool if step.calls else "(no call)"
+    question = next((event.text for event in reversed(step.context) if isinstance(event, Question)), "")
     last = step.context[-1] if step.context else None
-    return Case(
-        step.id,
-        status,
-        step.calls[0].tool if step.calls else "(no call)",
-        questions[-1] if questions else "",
-        last.text if isinstance(last, Observation) else "",
-        _gold_text(step),
-        "" if base is None else _predicted_text(base),
-        _predicted_text(score),
-        tuple(name for name, metric in METRICS.items() if metric.measure and _is_missed(metric, metric.measure(score))),
-    )
+    result = last.text if isinstance(last, Observation) else ""
+    texts = _gold_text(step), "" if base is None else _predicted_text(base), _predicted_text(score)
+    measured = {name: (metric, metric.measure(score)) for name, metric in METRICS.items() if metric.measure}
+    missed = tuple(name for name, each in measured.items() if _is_missed(*each))
+    return Case(step.id, status, tool, question, result, *texts, missed)
 
 
 def _is_missed(metric: Metric, part: Part | None) -> bool:
@@ -196,9 +192,7 @@ def _is_missed(metric: Metric, part: Part | None) -> bool:
 
 
 def _gold_text(step: DecisionPoint) -> str:
-    if step.calls:
-        return _calls_text(Attempt(call.tool, call.arguments) for call in step.calls)
-    return step.answer or ""
+    return _calls_text(step.calls) or step.answer or ""
 
 
 def _predicted_text(score: StepScore) -> str:
@@ -206,7 +200,7 @@ def _predicted_text(score: StepScore) -> str:
     return found.text.strip() or _calls_text(found.calls) or found.answer or "(nothing)"
 
 
-def _calls_text(calls: Iterable[Attempt]) -> str:
+def _calls_text(calls: Iterable[Attempt | Call]) -> str:
     return "\n".join(f"{call.tool} {json.dumps(call.arguments, ensure_ascii=False)}" for call in calls)
 
 
@@ -278,15 +272,10 @@ def comparison(runs: Mapping[str, Summary]) -> tuple[list[str], list[list[str]]]
     rows = []
     for metric, about in METRICS.items():
         found = {name: summary["tuned"].get(metric) for name, summary in runs.items()}
-        values = {
-            name: estimate["value"] for name, estimate in found.items() if estimate and estimate["value"] is not None
-        }
+        values = {name: each["value"] for name, each in found.items() if each and each["value"] is not None}
         if not values:
             continue
         best = (min if about.lower_is_better else max)(values.values())
-        cells = [
-            with_interval(metric, found[name]) + (" *" if values.get(name) == best and len(values) > 1 else "")
-            for name in runs
-        ]
-        rows.append([metric, *cells])
+        marks = {name: " *" for name, value in values.items() if value == best and len(values) > 1}
+        rows.append([metric, *(with_interval(metric, found[name]) + marks.get(name, "") for name in runs)])
     return ["", *runs], rows

@@ -13,12 +13,12 @@ from swiftagent.errors import SetupError
 from swiftagent.evaluate.bfcl_files import ask_bfcl_eval
 from swiftagent.evaluate.writing import Entry
 from swiftagent.io.jsonl import encode
-from swiftagent.scores.bfcl import Item, bfcl_problem
-from swiftagent.scores.calls import DecisionPoint, StepScore, run_parts, steps_of, tasks_of
+from swiftagent.scores.bfcl import Item, bfcl_right
+from swiftagent.scores.calls import DecisionPoint, Part, Predicted, StepScore, run_parts, steps_of, tasks_of
 from swiftagent.scores.fields import FieldScores, score_fields
 from swiftagent.scores.gate import Rule, gate_report
 from swiftagent.scores.groups import grouped
-from swiftagent.scores.intervals import MetricDifference, Metrics, Ratios, paired_differences
+from swiftagent.scores.intervals import Ratios, paired_differences
 from swiftagent.scores.metrics import METRICS, not_shares, score_step
 from swiftagent.scores.toolbench import toolbench_parts
 from swiftagent.trajectory.content import Seen, content_hash, refuse_overlap
@@ -27,7 +27,6 @@ from swiftagent.trajectory.types import Question, Trajectory
 SELF = "self-cognition"
 ROUGE = "answer_rouge_l"
 CLEARLY = 0.2  # of ROUGE-L, between two answers to one question
-RIGHT_OR_WRONG = ((0.0, 1.0), (1.0, 1.0))
 
 
 class Gold(msgspec.Struct):
@@ -52,9 +51,6 @@ class Scored(msgspec.Struct):
 
     steps: list[StepScore]
     ratios: Ratios
-    parts: dict[str, dict[str, tuple[float, float]]]  # by the id of step, run or answer
-    metrics: Metrics
-    runs: dict[str, Entry]
     fields: FieldScores | None = None
 
 
@@ -83,13 +79,8 @@ def gold_from(
         raise SetupError(f"nothing to evaluate: {reason}; give other data with --data")
     # A new name is meant to be learnt: its likelihood is no measure of forgetting.
     not_chat = {row.id for row in kept if row.is_agentic or row.channel == SELF}
-    return Gold(
-        kept,
-        steps,
-        [task for row in kept for task in tasks_of(row)],
-        [step for step in steps if step.row not in not_chat and step.answer],
-        left_out,
-    )
+    tasks = [task for row in kept for task in tasks_of(row)]
+    return Gold(kept, steps, tasks, [step for step in steps if step.row not in not_chat and step.answer], left_out)
 
 
 def _with_ids(rows: Iterable[Trajectory]) -> list[Trajectory]:
@@ -107,7 +98,7 @@ def _with_ids(rows: Iterable[Trajectory]) -> list[Trajectory]:
 
 def score_model(
     gold: Gold,
-    steps: Mapping[str, Entry],
+    steps: Mapping[str, Predicted],
     runs: Mapping[str, Entry],
     likelihoods: Mapping[str, Entry],
     *,
@@ -120,12 +111,11 @@ def score_model(
     items.
 
     Raises KeyError where a decision point has no entry: see `predictions.align`."""
-    ratios = Ratios(tuple(METRICS))
-    all_parts: dict[str, dict[str, tuple[float, float]]] = {}
+    all_parts: dict[str, dict[str, Part]] = {}
     scores = []
     about_itself = {row.id for row in gold.rows if row.channel == SELF}
     for step in gold.steps:
-        score = score_step(step, steps[step.id].predicted())
+        score = score_step(step, steps[step.id])
         if step.row in about_itself and own_name and _says(step.answer, own_name):
             score.parts["self_cognition"] = (float(_says(score.predicted.answer, own_name)), 1.0)
         if step.could_call:
@@ -141,11 +131,9 @@ def score_model(
     for name, entry in likelihoods.items():
         if entry.bits is not None and entry.bytes:
             all_parts.setdefault(name, {})["bits_per_byte"] = (entry.bits, float(entry.bytes))
-    for name, parts in all_parts.items():
-        ratios.add(_row_of_part(name), parts)
-    found = ratios.estimates(not_shares=not_shares())
+    ratios = Ratios(tuple(METRICS), [*map(_row_of_part, all_parts)], [*all_parts.values()], [*all_parts])
     answers = ((s.step.row, s.step.answer or "", s.predicted.answer) for s in scores if s.step.answer)
-    return Scored(scores, ratios, all_parts, found, dict(runs), score_fields(answers) if fields else None)
+    return Scored(scores, ratios, score_fields(answers) if fields else None)
 
 
 def _score_bfcl(scores: Sequence[StepScore], items: Mapping[str, Item], referee: str | None) -> None:
@@ -153,7 +141,7 @@ def _score_bfcl(scores: Sequence[StepScore], items: Mapping[str, Item], referee:
     if referee:
         right = [bool(verdict.valid) for verdict in ask_bfcl_eval(referee, pairs)]
     else:
-        right = [not bfcl_problem(item, calls) for item, calls in pairs]
+        right = [bfcl_right(item, calls) for item, calls in pairs]
     for score, valid in zip(scores, right, strict=True):
         score.parts["bfcl_ast"] = (float(valid), 1.0)
 
@@ -167,21 +155,14 @@ def _says(answer: str | None, name: str) -> bool:
     return name.casefold() in (answer or "").casefold()
 
 
-def differences(base: Scored, tuned: Scored) -> dict[str, MetricDifference]:
-    """tuned - base, paired by row; McNemar's test where a metric is right or wrong at every step."""
-    pairs: dict[str, list[tuple[bool, bool]]] = {}
-    # Measured at other steps for one model than for the other, or more than right or wrong.
-    partial = set(not_shares())
-    for name in {**base.parts, **tuned.parts}:
-        before, after = base.parts.get(name, {}), tuned.parts.get(name, {})
-        partial |= before.keys() ^ after.keys()
-        for metric in before.keys() & after.keys():
-            if before[metric] in RIGHT_OR_WRONG and after[metric] in RIGHT_OR_WRONG:
-                pairs.setdefault(metric, []).append((bool(before[metric][0]), bool(after[metric][0])))
-            else:
-                partial.add(metric)
-    whole = {metric: found for metric, found in pairs.items() if metric not in partial}
-    return paired_differences(base.ratios, tuned.ratios, whole, not_shares=not_shares())
+def measured(models: Mapping[str, Ratios], rules: Sequence[Rule]) -> dict[str, Any]:
+    """The metrics of "tuned" and, where it was measured, "base"; then their difference, paired by row; and the gate."""
+    report = {name: msgspec.to_builtins(ratios.estimates(not_shares=not_shares())) for name, ratios in models.items()}
+    values = {name: {metric: each["value"] for metric, each in found.items()} for name, found in report.items()}
+    if "base" in models:
+        changes = paired_differences(models["base"], models["tuned"], not_shares=not_shares())
+        report["difference"] = {name: change.as_dict() for name, change in changes.items()}
+    return {**report, "gate": gate_report(tuple(rules), values["tuned"], values.get("base"))}
 
 
 def summary(
@@ -193,23 +174,13 @@ def summary(
     about: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """What metrics.json holds. `models`: "tuned" and, where it was measured, "base"."""
-    report: dict[str, Any] = {name: msgspec.to_builtins(scored.metrics) for name, scored in models.items()}
-    tuned, base = models["tuned"], models.get("base")
-    if base is not None:
-        report["difference"] = {name: found.as_dict() for name, found in differences(base, tuned).items()}
-        if lost := forgetting(gold, base, tuned):
-            report["forgetting"] = lost
-    values = {name: {k: v.value for k, v in scored.metrics.items()} for name, scored in models.items()}
-    report["gate"] = gate_report(tuple(rules), values["tuned"], values.get("base"))
+    report = measured({name: scored.ratios for name, scored in models.items()}, rules)
+    if "base" in models and (lost := forgetting(gold, models["base"], models["tuned"])):
+        report["forgetting"] = lost
     seen_tools = None if seen is None else seen.tools
-    groups = {name: grouped(scored.steps, seen_tools) for name, scored in models.items()}
-    report["groups"] = {
-        name: {kind: msgspec.to_builtins(parts) for kind, parts in found.items() if parts}
-        for name, found in groups.items()
-    }
-    for name, scored in models.items():
-        if scored.fields is not None:
-            report.setdefault("fields", {})[name] = _fields(scored.fields)
+    report["groups"] = {name: msgspec.to_builtins(grouped(each.steps, seen_tools)) for name, each in models.items()}
+    if fields := {name: _fields(each.fields) for name, each in models.items() if each.fields}:
+        report["fields"] = fields
     report["data"] = {
         "rows": len(gold.rows),
         "steps": len(gold.steps),
@@ -236,24 +207,21 @@ def forgetting(gold: Gold, base: Scored, tuned: Scored, most: int = 3) -> dict[s
     """metrics.json's `forgetting`: `answers` of held-out chat, the `change` of their ROUGE-L (tuned - base), how many
     got clearly `further` from the reference or `closer` to it, and as `examples` those furthest away (question, base,
     tuned, reference). None where the data holds no chat."""
-    chats = {step.id: step for step in gold.chats}
-    change = paired_differences(_of_chats(base, chats), _of_chats(tuned, chats), {})[ROUGE]
+    chats = {step.id for step in gold.chats}
+    numbers = [number for number, step in enumerate(gold.steps) if step.id in chats]
+    change = paired_differences(base.ratios.part(numbers), tuned.ratios.part(numbers))[ROUGE]
     if change.value is None:
         return None
-    answers = [{score.step.id: score.predicted.answer or "" for score in scored.steps} for scored in (base, tuned)]
-    rise = {name: tuned.parts[name][ROUGE][0] - base.parts[name][ROUGE][0] for name in chats}
-    further = sorted((change, name) for name, change in rise.items() if change <= -CLEARLY)
+    pairs = [(base.steps[number], tuned.steps[number]) for number in numbers]
+    rises = [after.parts[ROUGE][0] - before.parts[ROUGE][0] for before, after in pairs]
+    further = sorted(zip(rises, pairs, strict=True), key=lambda each: (each[0], each[1][0].step.id))
     examples = [
-        {"question": _question(chats[name]), "base": answers[0][name], "tuned": answers[1][name],
-         "reference": chats[name].answer}
-        for _, name in further[:most]
+        {"question": _question(before.step), "base": before.predicted.answer or "",
+         "tuned": after.predicted.answer or "", "reference": before.step.answer}
+        for rise, (before, after) in further[:most] if rise <= -CLEARLY
     ]  # fmt: skip
-    counts = {"answers": len(chats), "further": len(further), "closer": sum(up >= CLEARLY for up in rise.values())}
-    return {**counts, "change": change.as_dict(), "examples": examples}
-
-
-def _of_chats(scored: Scored, chats: Mapping[str, DecisionPoint]) -> Ratios:
-    return scored.ratios.part([number for number, name in enumerate(scored.parts) if name in chats])
+    counts = {"further": sum(rise <= -CLEARLY for rise in rises), "closer": sum(rise >= CLEARLY for rise in rises)}
+    return {"answers": len(pairs), **counts, "change": change.as_dict(), "examples": examples}
 
 
 def _question(step: DecisionPoint) -> str:

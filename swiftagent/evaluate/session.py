@@ -4,7 +4,7 @@ written."""
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,11 @@ from swiftagent.errors import ConfigError, SetupError
 from swiftagent.evaluate.data import GoldFiles, read_gold, read_seen
 from swiftagent.evaluate.evalscope import Sets, check_installed, run_sets
 from swiftagent.evaluate.page import page
-from swiftagent.evaluate.predictions import align, has_gold, llamafactory_gold
+from swiftagent.evaluate.predictions import align, is_llamafactory, llamafactory_gold
 from swiftagent.evaluate.report import Case, cases
 from swiftagent.evaluate.scoring import Gold, Scored, gold_from, score_model, summary
 from swiftagent.evaluate.target import Model, Target, config_of, default_data, name_in, training_files
-from swiftagent.evaluate.writing import Done, Entry, Log, Writer
+from swiftagent.evaluate.writing import Log, Writer, Writing, works_of
 from swiftagent.io import jsonl
 from swiftagent.io.rows import read_rows
 from swiftagent.scores.bfcl import Item
@@ -32,7 +32,7 @@ from swiftagent.trajectory.content import Seen
 from swiftagent.trajectory.prompts import PromptStyle
 from swiftagent.trajectory.style import exported_style, prompt_style
 
-Entries = Mapping[str, Sequence[Mapping[str, Entry]]]
+Entries = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 class EvaluationOptions(msgspec.Struct, frozen=True):
@@ -73,8 +73,7 @@ class Evaluation(msgspec.Struct):
     def write(self) -> None:
         """Write metrics.json and report.html."""
         jsonl.write_json(self.folder / "metrics.json", self.summary)
-        with jsonl.whole_file(self.folder / "report.html") as out:
-            out.write(page(self.summary, self.cases, self.curve).encode())
+        jsonl.write_text(self.folder / "report.html", page(self.summary, self.cases, self.curve))
 
 
 def evaluate_models(target: Target, options: EvaluationOptions, folder: Path | None = None) -> Evaluation:
@@ -85,7 +84,6 @@ def evaluate_models(target: Target, options: EvaluationOptions, folder: Path | N
         check_installed()
     data = list(options.data) or default_data(target.run)
     training = list(options.training) if options.training is not None else training_files(target.run)
-    options = msgspec.structs.replace(options, own_name=options.own_name or name_in(training))
     files = read_gold(data)
     seen = _seen(training, target, options)
     # A split of a mix may share short rows with it (self-cognition is repeated there), which the user did not choose:
@@ -93,34 +91,19 @@ def evaluate_models(target: Target, options: EvaluationOptions, folder: Path | N
     gold = gold_from(files.rows, limit=options.limit, seen=seen, drop_trained=options.drop_trained or not options.data)
     _tell(gold, files, options)
     prompt = style_of_prompts(options, training, target, files.prompt)
+    options = msgspec.structs.replace(options, prompt=prompt, own_name=options.own_name or name_in(training))
     settings = {"rows": [row.id for row in gold.rows], "content": gold.fingerprint, "stop": options.stop}
-    wanted = [("step", step.id) for step in gold.steps] + [("run", task.id) for task in gold.tasks if options.free]
-    wanted += [("likelihood", step.id) for step in gold.chats if options.likelihood]
-
-    def write(writer: Writer, done: Done) -> None:
-        writer.steps(gold.steps, done)
-        if options.free:
-            writer.runs(gold.tasks, done)
-        # Of a server `model` is a name: it gives no likelihoods.
-        if options.likelihood and callable(getattr(writer.engine, "model", None)):
-            writer.likelihoods(gold.chats, done)
-
-    log = let_write(target, folder / "predictions.jsonl", settings, prompt, options, wanted, write)
+    works = works_of("step", gold.steps) + works_of("run", gold.tasks if options.free else ())
+    works += works_of("likelihood", gold.chats if options.likelihood else ())
+    log = let_write(target, folder / "predictions.jsonl", settings, options, works)
     entries = {name: [log.of(name, kind) for kind in ("step", "run", "likelihood")] for name in target.models}
-    about = {
-        "name": target.name,
-        "tuned": target.tuned.name,
-        "base": target.base.name if target.base else None,
-        "files": data,
-        "trained on": training,
-        "config": target.run.config if target.run else None,
-    }
+    config = target.run.config if target.run else None
+    about = {**target.about, "files": data, "trained on": training, "config": config}
     scored = _scored(gold, entries, files.bfcl, options)
     report = summary(gold, scored, rules=rules_of(options, target), seen=seen, about=about)
     if options.evalscope:
         report["evalscope"] = {
-            name: _evalscope(name, model, prompt, options, folder / "evalscope" / name)
-            for name, model in target.models.items()
+            name: _evalscope(name, model, options, folder / "evalscope" / name) for name, model in target.models.items()
         }
     curve = [] if target.run is None else list(target.run.metrics())
     return Evaluation(report, cases(**scored), curve, folder)
@@ -128,9 +111,11 @@ def evaluate_models(target: Target, options: EvaluationOptions, folder: Path | N
 
 def evaluate_predictions(path: str, options: EvaluationOptions, folder: Path) -> Evaluation:
     """Score output that exists already. Raises ConfigError where gold is missing, RowError where ids do not line up."""
-    brings_gold, rows = has_gold(read_rows(path))
+    rows = list(read_rows(path))
+    if not rows:
+        raise ConfigError("--predictions: the file holds no row")
     items: dict[str, Item] = {}
-    if brings_gold:
+    if is_llamafactory(rows[0].value):
         if options.data:
             raise ConfigError("--data: LLaMA-Factory's predictions bring their gold with them; leave --data out")
         gold, entries = llamafactory_gold(rows)
@@ -139,10 +124,9 @@ def evaluate_predictions(path: str, options: EvaluationOptions, folder: Path) ->
             raise ConfigError("--predictions needs the gold that it is for: give it with --data FILE")
         files = read_gold(list(options.data))
         items = files.bfcl
-        held = list(rows)
-        whole = read_trajectories([row for row in held if _is_conversation(row.value)])
+        whole = read_trajectories([row for row in rows if _is_conversation(row.value)])
         talks = {found.source: found for found in whole}
-        gold, entries = align(gold_from(files.rows, limit=options.limit), held, talks)
+        gold, entries = align(gold_from(files.rows, limit=options.limit), rows, talks)
     seen = read_seen(options.training) if options.training else None
     about = {"name": Path(path).name, "tuned": path, "files": list(options.data)}
     scored = _scored(gold, {"tuned": [entries, {}, {}]}, items, options)
@@ -194,35 +178,28 @@ def style_of_prompts(
 
 
 def let_write(
-    target: Target,
-    path: Path,
-    settings: dict[str, Any],
-    prompt: PromptStyle,
-    options: EvaluationOptions,
-    wanted: Collection[tuple[str, str]],
-    write: Callable[[Writer, Done], None],
+    target: Target, path: Path, settings: dict[str, Any], options: EvaluationOptions, works: Sequence[Writing]
 ) -> Log:
-    """The log in which each model of a target has written what is `wanted` (kind, id); resumed where there is one of
-    these settings. Models that lack nothing are not loaded; an adapter and its own base are one loaded model."""
+    """The log in which each model of a target has written all works; resumed where there is one of these settings.
+    Models that lack nothing are not loaded; an adapter and its own base are one loaded model."""
     marks = {"models": {name: model.mark for name, model in target.models.items()}}
-    own = {"prompt": prompt, "step_tokens": options.step_tokens, "native": options.native}
+    own = {"prompt": options.prompt, "step_tokens": options.step_tokens, "native": options.native}
     log = Log(path, {**marks, **own, **settings}, fresh=options.fresh)
     if log.resumed and not options.quiet:
         say(f"{log.path}: resuming after {log.resumed:,} predictions (--fresh starts over)")
     if log.aside and not options.quiet:
         say(f"{log.aside}: what another evaluation wrote here before")
-    lacking = [name for name in target.models if any((name, *each) not in log.entries for each in wanted)]
+    lacking = [name for name in target.models if log.lacking(name, works)]
     try:
         # Loading twice would take twice the memory for the same weights.
         shared = _load(target.tuned) if len(lacking) == 2 and target.is_own_base else None
         for name in lacking:
             model = target.models[name]
             engine = _load(model) if shared is None else shared.without_adapter() if name == "base" else shared
-            grammar = _grammar(prompt, options)
             try:
-                with progress(f"{name}: {model.name}", total=len(wanted)) as bar:
+                with progress(f"{name}: {model.name}", total=len(works)) as bar:
                     how = options.step_tokens, options.at_a_time, options.stop
-                    write(Writer(name, engine, log, grammar, *how), bar.advance)
+                    Writer(name, engine, log, _grammar(options), *how).finish(works, bar.advance)
             finally:
                 engine.close()
     finally:
@@ -230,14 +207,14 @@ def let_write(
     return log
 
 
-def _evalscope(name: str, model: Model, prompt: PromptStyle, options: EvaluationOptions, folder: Path) -> Sets:
+def _evalscope(name: str, model: Model, options: EvaluationOptions, folder: Path) -> Sets:
     sets = options.evalscope, options.limit, options.evalscope_args
     with contextlib.closing(_load(model)) as engine:
-        return run_sets(engine, _grammar(prompt, options), name, *sets, folder)
+        return run_sets(engine, _grammar(options), name, *sets, folder)
 
 
-def _grammar(prompt: PromptStyle, options: EvaluationOptions) -> Grammar:
-    return Native() if options.native else ReAct(prompt)
+def _grammar(options: EvaluationOptions) -> Grammar:
+    return Native() if options.native else ReAct(options.prompt)
 
 
 def _load(model: Model) -> Any:

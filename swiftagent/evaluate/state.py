@@ -22,7 +22,6 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from math import comb
 from pathlib import Path
@@ -32,24 +31,22 @@ import msgspec
 import yaml
 
 from swiftagent.agent.drive import RequestRefused
-from swiftagent.agent.loop import Limits, conversation_after, run_turn, start
+from swiftagent.agent.loop import Job, Limits, driven, run_turn, start
 from swiftagent.errors import ConfigError, ToolError
-from swiftagent.evaluate.jobs import Job
-from swiftagent.evaluate.report import Table, gate_lines, verdict, with_difference, with_interval
+from swiftagent.evaluate import report
+from swiftagent.evaluate.scoring import measured
 from swiftagent.evaluate.session import EvaluationOptions, let_write, rules_of, style_of_prompts
 from swiftagent.evaluate.target import Target, training_files
-from swiftagent.evaluate.writing import Done, Entry, Writer, driven, transcript
+from swiftagent.evaluate.writing import Entry, Writer, Writing, transcript
 from swiftagent.io import jsonl
 from swiftagent.io.shipped import find, shipped
 from swiftagent.io.storage import sha256_of
 from swiftagent.io.yaml_file import Line, lines_of, read_mapping, read_text
-from swiftagent.scores.calls import Attempt
-from swiftagent.scores.gate import gate_report
-from swiftagent.scores.intervals import Ratios, paired_differences
+from swiftagent.scores.calls import attempts_of
+from swiftagent.scores.intervals import Ratios
 from swiftagent.scores.values import plain_text, same_value
 from swiftagent.tools.source import STATE_FUNCTIONS
 from swiftagent.tools.toolbox import Toolbox, open_toolbox
-from swiftagent.trajectory.types import Call
 
 _SHARED = ("domain", "system", "state")  # besides tools and tasks
 _WANTED = (
@@ -206,23 +203,16 @@ def evaluate_state(target: Target, options: EvaluationOptions, folder: Path | No
         "tools": [sha256_of(path) for path in sorted({task.tools for task in tasks})],
         "temperature": options.temperature,
     }
-
-    def write(writer: Writer, done: Done) -> None:
-        for temperature, trials in ((0.0, range(1)), (options.temperature, range(1, options.trials))):
-            each = replace(writer, temperature=temperature)
-            runs = _runs(tasks, trials).items()
-            each.all("state", [(run, partial(_run, task, run, each)) for run, task in runs], done)
-
-    prompt = style_of_prompts(options, training_files(target.run), target)
-    wanted = [("state", run) for run in _runs(tasks, range(options.trials))]
-    log = let_write(target, folder / "state.jsonl", settings, prompt, options, wanted, write)
+    works = [
+        Writing("state", name := f"{task.id}#{trial}", partial(_run, task, name), options.temperature * (trial > 1))
+        for trial in range(1, options.trials + 1)
+        for task in tasks
+    ]
+    options = msgspec.structs.replace(options, prompt=style_of_prompts(options, training_files(target.run), target))
+    log = let_write(target, folder / "state.jsonl", settings, options, works)
     found = _summary(target, tasks, options, {name: log.of(name, "state") for name in target.models})
     jsonl.write_json(folder / "state.json", found)
     return found
-
-
-def _runs(tasks: Sequence[StateTask], trials: range) -> dict[str, StateTask]:
-    return {f"{task.id}#{trial + 1}": task for trial in trials for task in tasks}
 
 
 def _run(task: StateTask, run: str, writer: Writer) -> Job[Entry]:
@@ -236,7 +226,7 @@ def _run(task: StateTask, run: str, writer: Writer) -> Job[Entry]:
         try:
             for number, asked in enumerate(task.user_turns(), 1):
                 turn = yield from driven(run_turn(talk, asked.user, limits, writer.grammar), tools.call)
-                talk = conversation_after(talk, turn)
+                talk = turn.conversation
                 if turn.answer is None:
                     faults.append(f"turn {number}: no answer ({turn.stopped_by})")
                     break
@@ -245,8 +235,8 @@ def _run(task: StateTask, run: str, writer: Writer) -> Job[Entry]:
         # A conversation that the server does not take any longer, or tools that broke: the run has failed.
         except (RequestRefused, ToolError) as error:
             faults.append(str(error))
-    calls = [Attempt(event.tool, event.arguments) for event in talk.events if isinstance(event, Call)]
-    return Entry(writer.name, "state", run, transcript(talk.events, questions=True), calls, faults=faults)
+    text, calls = transcript(talk.events, questions=True), attempts_of(talk.events)
+    return Entry(model=writer.name, kind="state", id=run, text=text, calls=calls, faults=faults)
 
 
 def pass_hat(passed: int, runs: int, k: int) -> float:
@@ -259,45 +249,36 @@ def pass_hat(passed: int, runs: int, k: int) -> float:
 def _summary(
     target: Target, tasks: Sequence[StateTask], options: EvaluationOptions, runs: Mapping[str, Mapping[str, Entry]]
 ) -> Summary:
-    about = {"name": target.name, "tuned": target.tuned.name, "base": target.base.name if target.base else None}
-    found: Summary = {"about": about, "trials": options.trials, "temperature": options.temperature}
     domains = sorted({task.domain for task in tasks})
     ks = [k for k in _KS if k <= options.trials]
     names = [f"pass^{k}{of}" for of in ("", *(f" {name}" for name in domains if len(domains) > 1)) for k in ks]
     by_task: dict[str, dict[str, Any]] = {task.id: {"domain": task.domain} for task in tasks}
     ratios = {}
     for model, entries in runs.items():
-        ratios[model] = Ratios(names)
+        all_parts = []
         for task in tasks:
             faults = [entries[f"{task.id}#{trial + 1}"].faults for trial in range(options.trials)]
             passed = faults.count([])
             by_task[task.id][model] = {"passed": passed, "faults": faults}
             parts = {f"pass^{k}": (pass_hat(passed, options.trials, k), 1.0) for k in ks}
-            parts |= {f"{name} {task.domain}": part for name, part in parts.items()}
-            ratios[model].add(task.id, {name: part for name, part in parts.items() if name in names})
-        found[model] = {name: msgspec.structs.asdict(each) for name, each in ratios[model].estimates().items()}
-    if "base" in ratios:
-        differences = paired_differences(ratios["base"], ratios["tuned"], {})
-        found["difference"] = {name: each.as_dict() for name, each in differences.items()}
-    values = {name: {k: each.value for k, each in part.estimates().items()} for name, part in ratios.items()}
-    rules = rules_of(options, target, with_state=True)
-    return {**found, "gate": gate_report(rules, values["tuned"], values.get("base")), "tasks": by_task}
+            all_parts.append(parts | {f"{name} {task.domain}": part for name, part in parts.items()})
+        ratios[model] = Ratios(tuple(names), [task.id for task in tasks], all_parts)
+    found = measured(ratios, rules_of(options, target, with_state=True))
+    return {
+        "about": target.about,
+        "trials": options.trials,
+        "temperature": options.temperature,
+        **found,
+        "tasks": by_task,
+    }
 
 
-def tables(found: Summary) -> Iterator[Table]:
-    """pass^k over all and by domain; each task, with what was wrong first; the gate."""
-    lines = []
-    for name, tuned in found["tuned"].items():
-        metric = name.partition(" ")[0]  # pass^1 of "pass^1 shop"
-        base, difference = (found.get(part, {}).get(name) for part in ("base", "difference"))
-        values = [with_interval(metric, base), with_interval(metric, tuned), with_difference(metric, difference)]
-        lines.append([name, *values, tuned["n"], verdict(metric, difference) or "noise"])
-    yield Table("shares in %, with 95 % intervals", ("", "base", "tuned", "difference", "n", ""), lines)
+def tables(found: Summary) -> Iterator[report.Table]:
+    """pass^k over all and by domain, with the gate; each task, with what was wrong first."""
+    yield from report.tables(found)
     lines = []
     for name, task in found["tasks"].items():
         faults = [fault for each in task["tuned"]["faults"] for fault in each]
         counts = [f"{task[model]['passed']}/{found['trials']}" if model in task else "–" for model in ("base", "tuned")]
         lines.append([name, *counts, faults[0] if faults else ""])
-    yield Table("runs that passed", ("task", "base", "tuned", "what was wrong"), lines)
-    if found["gate"]["rules"]:
-        yield Table("gate", ("rule", "measured", ""), gate_lines(found))
+    yield report.Table("runs that passed", ("task", "base", "tuned", "what was wrong"), lines)

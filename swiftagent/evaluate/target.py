@@ -36,10 +36,7 @@ class Model(msgspec.Struct, frozen=True):
         return " ".join([self.name, *states])
 
     def load(self) -> Any:
-        fields: dict[str, Any] = {**msgspec.structs.asdict(self.loading), "kind": self.engine}
-        if self.server is not None:
-            kept = {name: fields[name] for name in ("model", "template", "model_type")}
-            return load_engine(**kept, kind="openai", server=self.server)
+        fields: dict[str, Any] = {**msgspec.structs.asdict(self.loading), "kind": self.engine, "server": self.server}
         # An adapter names its own base.
         if self.loading.adapter:
             fields["model"] = None
@@ -59,6 +56,10 @@ class Target(msgspec.Struct):
     def models(self) -> dict[str, Model]:
         """The base, where there is one, and the tuned model."""
         return {name: each for name, each in (("base", self.base), ("tuned", self.tuned)) if each is not None}
+
+    @property
+    def about(self) -> dict[str, Any]:
+        return {"name": self.name, "tuned": self.tuned.name, "base": self.base.name if self.base else None}
 
     @property
     def is_own_base(self) -> bool:

@@ -5,58 +5,44 @@ Every prediction is appended to a log, so that an evaluation that was cut short 
 
 from __future__ import annotations
 
-import itertools
 import json
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from math import inf
+from itertools import count, groupby
+from operator import methodcaller
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 from filelock import FileLock, Timeout
 
-from swiftagent.agent.loop import REACT, Generate, Grammar, Limits, Reply, Request, RunTool, Turn, run_turn
+from swiftagent.agent.loop import REACT, Grammar, Job, Limits, driven, next_step, run_turn
 from swiftagent.agent.native import Native
 from swiftagent.errors import SetupError
-from swiftagent.evaluate.jobs import CachedEngine, Job, finish_all
+from swiftagent.evaluate.jobs import CachedEngine, finish_all
 from swiftagent.io import jsonl
-from swiftagent.scores.calls import Attempt, DecisionPoint, Predicted, Replay
+from swiftagent.scores.calls import Attempt, DecisionPoint, Predicted, Replay, attempts_of
 from swiftagent.scores.reading import predicted_from_step, predicted_from_text
-from swiftagent.tools.source import ToolResult
 from swiftagent.trajectory.react import ACTION_LABEL
 from swiftagent.trajectory.types import Call, Event, Observation, Question, Trajectory
 
-Done = Callable[[], None]
+Done = Callable[[int], None]
 T = TypeVar("T")
 
 
-class Entry(msgspec.Struct):
+class Entry(Predicted, frozen=True, kw_only=True):
     """One line of predictions.jsonl or state.jsonl. kind: "step", "run", "likelihood" or
     "state"; id: of the decision point, task or answer."""
 
     model: str
     kind: str
     id: str
-    text: str = ""
-    calls: list[Attempt] = msgspec.field(default_factory=list)
-    answer: str | None = None
-    readable: bool = True
-    invented_observation: bool = False
     stopped_by: str = ""
     bits: float | None = None
     bytes: int = 0
-    faults: list[str] = msgspec.field(default_factory=list)  # of a run with state
-
-    @classmethod
-    def of_step(cls, model: str, name: str, found: Predicted) -> Entry:
-        calls = list(found.calls)
-        return cls(model, "step", name, found.text, calls, found.answer, found.readable, found.invented_observation)
-
-    def predicted(self) -> Predicted:
-        return Predicted(tuple(self.calls), self.answer, self.readable, self.invented_observation, self.text)
+    faults: list[str] = []  # of a run with state
 
 
 class Log:
@@ -94,6 +80,10 @@ class Log:
         self._out.write(jsonl.encode(entry) + b"\n")
         self._out.flush()
 
+    def lacking(self, model: str, works: Sequence[Writing]) -> list[Writing]:
+        """What a model has not done yet."""
+        return [work for work in works if (model, work.kind, work.id) not in self.entries]
+
     def close(self) -> None:
         self._out.close()
         self._lock.release()
@@ -103,7 +93,7 @@ class Log:
 
 
 def _free_name(path: Path) -> Path:
-    names = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in itertools.count(1))
+    names = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in count(1))
     return next(name for name in names if not name.exists())
 
 
@@ -145,97 +135,70 @@ class Writer:
     step_tokens: int = 512
     at_a_time: int | None = None
     stop: bool = True
-    temperature: float = 0.0
 
-    def __post_init__(self) -> None:
-        self.cached = CachedEngine(self.engine, self.temperature)
+    def finish(self, works: Sequence[Writing], done: Done) -> None:
+        """Write the entries that the log does not hold yet."""
+        left = self.log.lacking(self.name, works)
+        done(len(works) - len(left))
+        for temperature, part in groupby(left, key=lambda work: work.temperature):
+            jobs = [partial(work.job, self) for work in part]
+            for entry in finish_all(jobs, CachedEngine(self.engine, temperature), self.at_a_time):
+                self.log.add(entry)
+                done(1)
 
-    def steps(self, steps: Sequence[DecisionPoint], done: Done) -> None:
-        """The next step at every decision point, on gold context."""
-        self.all("step", [(step.id, partial(self._step, step)) for step in steps], done)
-
-    def runs(self, tasks: Sequence[DecisionPoint], done: Done) -> None:
-        """Every question answered freely."""
-        self.all("run", [(task.id, partial(self._run, task)) for task in tasks], done)
-
-    def likelihoods(self, answers: Sequence[DecisionPoint], done: Done) -> None:
-        """The bits of held-out answers, where the engine holds the model itself."""
-        before = self.log.of(self.name, "likelihood")
-        for step in answers:
-            if step.id not in before:
-                self.log.add(self._likelihood(step))
-            done()
-
-    def all(self, kind: str, work: Sequence[tuple[str, Callable[[], Job[Entry]]]], done: Done) -> None:
-        """Finish the jobs of these names that the log does not hold yet."""
-        before = self.log.of(self.name, kind)
-        for name, _ in work:
-            if name in before:
-                done()
-        for entry in finish_all([job for name, job in work if name not in before], self.cached, self.at_a_time):
-            self.log.add(entry)
-            done()
-
-    def _step(self, step: DecisionPoint) -> Job[Entry]:
-        texts: list[str] = []
+    def step(self, step: DecisionPoint) -> Job[Entry]:
+        """The next step on gold context."""
+        found: list[Predicted] = []
         attempts: list[Attempt] = []
-        readable, invented = True, False
         context: tuple[Event, ...] = step.context
         while True:
-            found = yield from self._predict(Trajectory(context, step.tools))
-            texts.append(found.text)
-            attempts += found.calls
-            readable, invented = readable and found.readable, invented or found.invented_observation
-            if not found.calls or len(attempts) >= len(step.calls):
+            found.append((yield from self._predict(Trajectory(context, step.tools))))
+            attempts += found[-1].calls
+            if not found[-1].calls or len(attempts) >= len(step.calls):
                 break
             # A ReAct step holds one call: of parallel ones, the next is asked for after the result of the one before.
-            last, number = attempts[-1], f"p{len(attempts)}"
-            result = Replay(step.calls, step.results).result(last)
-            context = (*context, Call(last.tool, last.arguments, number), Observation(result, number))
-        answered = None if attempts else found.answer
-        return Entry(self.name, "step", step.id, "\n".join(texts), attempts, answered, readable, invented)
+            last = Call(attempts[-1].tool, attempts[-1].arguments, f"p{len(attempts)}")
+            context = (*context, last, Observation(Replay(step.calls, step.results).call(last).text, last.id))
+        text, answer = "\n".join(each.text for each in found), None if attempts else found[-1].answer
+        readable, invented = all(each.readable for each in found), any(each.invented_observation for each in found)
+        return Entry(tuple(attempts), answer, readable, invented, text, model=self.name, kind="step", id=step.id)
 
     def _predict(self, conversation: Trajectory) -> Job[Predicted]:
-        stop = self.grammar.stop if conversation.is_agentic and self.stop else ""
-        messages = self.grammar.messages(conversation)
-        written = yield Generate(messages, stop, self.step_tokens, inf, self.grammar.declared(conversation))
+        request = next_step(self.grammar, conversation, self.step_tokens)
+        written = yield request if self.stop else msgspec.structs.replace(request, stop="")
         if isinstance(self.grammar, Native):
             return predicted_from_step(self.grammar.read(written.text, conversation.tools), written.text)
         return predicted_from_text(written.text, agentic=conversation.is_agentic, tools=conversation.tools)
 
-    def _run(self, task: DecisionPoint) -> Job[Entry]:
-        *before, question = task.context
-        replay = Replay(task.calls, task.results)
+    def run(self, task: DecisionPoint) -> Job[Entry]:
+        """A question answered freely."""
         limits = Limits(steps=max(6, 2 * len(task.calls) + 2), step_tokens=self.step_tokens)
-        turn = yield from driven(
-            run_turn(Trajectory(tuple(before), task.tools), getattr(question, "text", ""), limits, self.grammar),
-            lambda call: ToolResult(replay.result(Attempt(call.tool, call.arguments))),
-        )
-        made = [Attempt(event.tool, event.arguments) for event in turn.events if isinstance(event, Call)]
-        text = transcript(turn.events)
-        return Entry(self.name, "run", task.id, text, made, turn.answer, stopped_by=turn.stopped_by)
+        turn = run_turn(Trajectory(task.context, task.tools), None, limits, self.grammar)
+        done = yield from driven(turn, Replay(task.calls, task.results).call)
+        calls, text = attempts_of(done.events), transcript(done.events)
+        how = done.stopped_by
+        return Entry(calls, done.answer, text=text, model=self.name, kind="run", id=task.id, stopped_by=how)
 
-    def _likelihood(self, step: DecisionPoint) -> Entry:
-        text = step.answer or ""
-        bits = self.engine.answer_bits(self.grammar.messages(Trajectory(step.context, step.tools)), text)
-        return Entry(self.name, "likelihood", step.id, bits=bits, bytes=len(text.encode()))
+    def likelihood(self, step: DecisionPoint) -> Job[Entry]:
+        """The bits of a held-out answer, where the engine holds the model itself: a server does not say them."""
+        yield from ()
+        text, messages = step.answer or "", self.grammar.messages(Trajectory(step.context, step.tools))
+        bits = self.engine.answer_bits(messages, text) if hasattr(self.engine, "answer_bits") else None
+        return Entry(model=self.name, kind="likelihood", id=step.id, bits=bits, bytes=len(text.encode()))
 
 
-def driven(turn: Generator[Request, Reply, Turn], run_tool: Callable[[Call], ToolResult]) -> Job[Turn]:
-    """A turn of the loop whose calls are run by `run_tool`."""
-    reply: Reply = None
-    try:
-        while True:
-            match turn.send(reply):
-                case Generate() as request:
-                    reply = yield request
-                case RunTool(call=call):
-                    reply = run_tool(call)
-                case _:
-                    reply = None
-    except StopIteration as done:
-        result: Turn = done.value
-        return result
+class Writing(msgspec.Struct, frozen=True):
+    """An entry to be written: how a writer does it, and at which temperature."""
+
+    kind: str
+    id: str
+    job: Callable[[Writer], Job[Entry]]
+    temperature: float = 0.0
+
+
+def works_of(kind: Literal["step", "run", "likelihood"], points: Iterable[DecisionPoint]) -> list[Writing]:
+    """What writers do at each of these points."""
+    return [Writing(kind, point.id, methodcaller(kind, point)) for point in points]
 
 
 def transcript(events: Iterable[Event], *, questions: bool = False) -> str:

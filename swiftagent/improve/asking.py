@@ -33,15 +33,11 @@ class Questions(msgspec.Struct):
 class NeverAsked:
     """What no question may hold: the questions, calls and wordings of an evaluation set."""
 
-    def __init__(self, gold: Iterable[Trajectory], training: Iterable[Trajectory]) -> None:
-        self._texts: set[str] = set()
-        self._calls: set[str] = set()
-        self._wordings: set[str] = set()
-        for row in gold:
-            self._texts |= {_plain(event.text) for event in row.events if isinstance(event, Question)}
-            self._calls |= {_name(event) for event in row.events if isinstance(event, Call) and event.arguments}
-            self._wordings.add(wording_of(row))
-        self._wordings -= {wording_of(row) for row in training}
+    def __init__(self, gold: Sequence[Trajectory], training: Iterable[Trajectory]) -> None:
+        events = [event for row in gold for event in row.events]
+        self._texts = {_plain(event.text) for event in events if isinstance(event, Question)}
+        self._calls = {_name(event) for event in events if isinstance(event, Call) and event.arguments}
+        self._wordings = {*map(wording_of, gold)} - {*map(wording_of, training)}
 
     def refuses(self, row: Trajectory) -> str:
         """Why a row is not asked, "" where it may be."""
@@ -124,11 +120,7 @@ def exchanged(row: Trajectory, step: DecisionPoint, values: _Values, dice: rando
     # One value inside another ("5" in "15 May") would be replaced twice.
     if not texts or any(old != other and old in other for old in texts for other in texts):
         return None
-    end = len(step.context) + next(
-        place + 1
-        for place in reversed(range(len(row.events) - len(step.context)))
-        if row.events[len(step.context) + place] in calls
-    )
+    end = max(place for place, event in enumerate(row.events, 1) if place > len(step.context) and event in calls)
     return msgspec.structs.replace(row, events=tuple(_with(event, texts) for event in row.events[:end]), repairs=())
 
 

@@ -12,8 +12,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from swiftagent.scores.calls import Attempt as Made
-from swiftagent.scores.calls import score_call
+from swiftagent.scores.calls import same_call
 from swiftagent.trajectory.schema import faults_of
 from swiftagent.trajectory.types import Answer, Call, Event, Observation, Thought, Trajectory, with_trained
 
@@ -50,8 +49,7 @@ def judge(row: Trajectory, tries: Sequence[Try], check: Check | None = None) -> 
     """A verdict for each try. row: the question, with gold behind it where that is known."""
     gold = [event for event in row.events[len(asked(row)) :] if isinstance(event, Call)]
     agreed = Counter(_names(each) for each in tries if not each.failed)
-    most = agreed.most_common(1)
-    winner = most[0][0] if most and most[0][1] * 2 > len(tries) else None
+    winner = next((calls for calls, times in agreed.most_common(1) if times * 2 > len(tries)), None)
     verdicts = []
     for each in tries:
         verdict = _by_rule(row, each)
@@ -88,7 +86,7 @@ def _against(gold: Sequence[Call], each: Try) -> Judgement:
     for place, event in enumerate(each.events):
         if not isinstance(event, Call):
             continue
-        same = next((call for call in left if score_call(call, Made(event.tool, event.arguments)).exact), None)
+        same = next((call for call in left if same_call(call, event)), None)
         if same is None:
             return Judgement("wrong-call", place)
         left.remove(same)
@@ -117,7 +115,7 @@ def lesson(row: Trajectory, tries: Sequence[Try], verdicts: Sequence[Judgement])
     if wrong is not None and any(isinstance(event, Call) for event in gold):
         seen, left = _until_wrong(*wrong, gold)
         kind = "corrected" if seen else "taught"
-        return kind, _row(row, (*context, *seen, *_renamed(left, seen)))
+        return kind, _row(row, (*context, *seen, *(map(_renamed, left) if seen else left)))
     right = next((each for each, verdict in zip(tries, verdicts, strict=True) if verdict.right), None)
     return None if right is None else ("kept", _row(row, (*context, *right.events)))
 
@@ -144,28 +142,22 @@ def _until_wrong(each: Try, verdict: Judgement, gold: Sequence[Event]) -> tuple[
 
 def _after(gold: Sequence[Event], calls: Sequence[Call]) -> Sequence[Event] | None:
     """Gold behind its first calls, which these are; None where they are not, or their results stand further on."""
-    end = 0
-    for call in calls:
-        end = next((i + 1 for i in range(end, len(gold)) if isinstance(gold[i], Call)), 0)
-        if not end or not score_call(gold[end - 1], Made(call.tool, call.arguments)).exact:  # type: ignore[arg-type]
-            return None
-        while end < len(gold) and isinstance(gold[end], Observation):
-            end += 1
-    known = {event.id for event in gold[end:] if isinstance(event, Call)}
+    own = [(place, event) for place, event in enumerate(gold) if isinstance(event, Call)]
+    if len(own) <= len(calls) or not all(same_call(event, call) for (_, event), call in zip(own, calls, strict=False)):
+        return None
+    end = own[len(calls) - 1][0] + 1 if calls else 0
+    while isinstance(gold[end], Observation):
+        end += 1
+    known = {event.id for _, event in own[len(calls) :]}
     aside = any(isinstance(event, Observation) and event.call_id not in known for event in gold[end:])
-    return None if aside or not known else gold[end:]
+    return None if aside else gold[end:]
 
 
-def _renamed(gold: Sequence[Event], seen: Sequence[Event]) -> list[Event]:
-    """Gold's calls and results with ids that no event before them has."""
-    renamed: list[Event] = []
-    for event in gold:
-        if isinstance(event, Call) and seen:
-            event = msgspec.structs.replace(event, id=f"g-{event.id}")
-        elif isinstance(event, Observation) and seen:
-            event = msgspec.structs.replace(event, call_id=f"g-{event.call_id}")
-        renamed.append(event)
-    return renamed
+def _renamed(event: Event) -> Event:
+    """A call or result of gold with an id that no event of a run has."""
+    if isinstance(event, Call):
+        return msgspec.structs.replace(event, id=f"g-{event.id}")
+    return msgspec.structs.replace(event, call_id=f"g-{event.call_id}") if isinstance(event, Observation) else event
 
 
 def _row(row: Trajectory, events: tuple[Event, ...]) -> Trajectory:

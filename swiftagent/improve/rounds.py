@@ -24,7 +24,7 @@ from swiftagent.backend.engine import load_engine
 from swiftagent.convert.reading import read_trajectories
 from swiftagent.errors import SetupError
 from swiftagent.evaluate.data import read_gold
-from swiftagent.evaluate.scoring import differences, gold_from, score_model
+from swiftagent.evaluate.scoring import gold_from, score_model
 from swiftagent.evaluate.target import default_data
 from swiftagent.evaluate.writing import Entry, read_entries
 from swiftagent.formats.writers.openai import render
@@ -35,7 +35,8 @@ from swiftagent.io.jsonl import encode, write_json, write_lines
 from swiftagent.io.own_command import run_command
 from swiftagent.io.rows import read_rows
 from swiftagent.io.storage import sha256_of
-from swiftagent.scores.intervals import MetricDifference
+from swiftagent.scores.intervals import MetricDifference, paired_differences
+from swiftagent.scores.metrics import not_shares
 from swiftagent.tools.toolbox import Toolbox
 from swiftagent.train.runs import Run, find_run
 from swiftagent.trajectory.record import to_record
@@ -284,7 +285,8 @@ def _gain(gold: tuple[str, ...], before: Run, after: Run) -> MetricDifference:
         entries = read_entries(run.folder / "eval" / "predictions.jsonl", Entry)
         steps.append({each.id: each for each in entries if (each.model, each.kind) == ("tuned", "step")})
     rows.steps = [step for step in rows.steps if step.id in steps[0] and step.id in steps[1]]
-    return differences(*(score_model(rows, found, {}, {}) for found in steps))[METRIC]
+    base, tuned = (score_model(rows, found, {}, {}).ratios for found in steps)
+    return paired_differences(base, tuned, not_shares=not_shares())[METRIC]
 
 
 def _rows(paths: Sequence[str]) -> list[Trajectory]:

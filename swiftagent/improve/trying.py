@@ -7,19 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from math import inf
 from typing import Any
 
 import msgspec
 
-from swiftagent.agent.loop import Generate, Grammar, Limits, run_turn
-from swiftagent.evaluate.jobs import BATCH, CachedEngine, Job, finish_all
-from swiftagent.evaluate.writing import driven
+from swiftagent.agent.loop import Grammar, Job, Limits, driven, next_step, run_turn
+from swiftagent.evaluate.jobs import BATCH, CachedEngine, finish_all
 from swiftagent.improve.judging import Try, asked
-from swiftagent.scores.calls import Attempt, Replay
+from swiftagent.scores.calls import Replay
 from swiftagent.tools.source import NoCode, ToolResult
 from swiftagent.tools.toolbox import Toolbox
-from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, Thought, Trajectory
+from swiftagent.trajectory.types import Answer, Call, Event, Observation, Thought, Trajectory
 
 
 class Trying(msgspec.Struct):
@@ -51,22 +49,16 @@ class Trying(msgspec.Struct):
             done = yield from self._run(row, self.toolbox.specs, self._call)
         elif any(isinstance(event, Observation) for event in row.events[len(asked(row)) :]):
             replay = Replay([event for event in row.events if isinstance(event, Call)], results)
-            recorded = lambda call: ToolResult(replay.result(Attempt(call.tool, call.arguments)))  # noqa: E731
-            done = yield from self._run(row, row.tools, recorded)
+            done = yield from self._run(row, row.tools, replay.call)
         else:
             done = yield from self._step(row)
         return number, done
 
     def _run(self, row: Trajectory, tools: Any, run_tool: Any) -> Job[Try]:
         """One free run on the last question of the row."""
-        *before, question = asked(row)
-        context = msgspec.structs.replace(row, events=tuple(before), tools=tuple(tools))
-        text = question.text if isinstance(question, Question) else ""
-        turn = yield from driven(run_turn(context, text, Limits(step_tokens=self.step_tokens), self.grammar), run_tool)
-        steps = turn.steps
-        calls = [event for event in turn.events if isinstance(event, Call)]
-        failed = [call.id for call, step in zip(calls, steps, strict=False) if step.error]
-        return Try(turn.events[1:], failed, turn.stopped_by == "answer", turn.tokens)
+        context = msgspec.structs.replace(row, events=asked(row), tools=tuple(tools))
+        turn = yield from driven(run_turn(context, None, Limits(step_tokens=self.step_tokens), self.grammar), run_tool)
+        return Try(turn.events, turn.failed, turn.stopped_by == "answer", turn.tokens)
 
     def _call(self, call: Call) -> ToolResult:
         assert self.toolbox is not None
@@ -77,9 +69,7 @@ class Trying(msgspec.Struct):
 
     def _step(self, row: Trajectory) -> Job[Try]:
         """The next step of a row."""
-        seen = msgspec.structs.replace(row, events=asked(row))
-        messages, declared = self.grammar.messages(seen), self.grammar.declared(seen)
-        written = yield Generate(messages, self.grammar.stop, self.step_tokens, inf, declared)
+        written = yield next_step(self.grammar, msgspec.structs.replace(row, events=asked(row)), self.step_tokens)
         step = self.grammar.read(written.text, row.tools)
         thoughts: list[Event] = [Thought(text) for text in (step.reasoning, step.thought) if text]
         calls = [Call(call.tool, call.arguments, f"c{number}") for number, call in enumerate(step.calls)]

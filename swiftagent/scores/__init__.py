@@ -1,15 +1,3 @@
 """Metrics of tool calls and texts as pure functions, with intervals and the gate."""
 
-PUBLIC = (
-    "bfcl",
-    "bfcl_referee",
-    "calls",
-    "fields",
-    "gate",
-    "groups",
-    "intervals",
-    "metrics",
-    "reading",
-    "toolbench",
-    "values",
-)
+PUBLIC = ("bfcl", "calls", "fields", "gate", "groups", "intervals", "metrics", "reading", "toolbench", "values")

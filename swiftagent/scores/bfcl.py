@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -28,6 +29,7 @@ _TYPES: dict[str, type[Any]] = {
     "dict": dict,
     "any": str,
 }
+REFEREE = Path(__file__).with_name("bfcl_referee.py")  # asks bfcl-eval, where it is installed
 _IGNORED = re.compile(r"[ ,./\-_*^]")
 
 
@@ -41,18 +43,12 @@ class Item(msgspec.Struct, frozen=True):
     kind: str
 
 
-def read_item(question: Mapping[str, Any], answer: Mapping[str, Any]) -> Item:
-    """Join a row of a BFCL question file with its row of `possible_answer`. Raises RowError where they do not belong
-    together."""
-    name = question.get("id")
-    if name != answer.get("id"):
-        raise RowError("id-mismatch", f"question {name!r} stands beside the answer to {answer.get('id')!r}")
-    answers, functions = answer.get("ground_truth"), question.get("function")
-    if (
-        not isinstance(answers, list)
-        or not answers
-        or not all(isinstance(call, dict) and len(call) == 1 for call in answers)
-    ):
+def read_item(question: Mapping[str, Any], answers: Any) -> Item:
+    """A row of a BFCL question file with the `ground_truth` of its row of `possible_answer`. Raises RowError where one
+    of the two is not of BFCL's form."""
+    name, functions = question.get("id"), question.get("function")
+    is_list = isinstance(answers, list) and answers
+    if not is_list or not all(isinstance(call, dict) and len(call) == 1 for call in answers):
         raise RowError("no-gold-call", f"{name}: `ground_truth` holds no call with accepted values")
     if not isinstance(functions, list):
         raise RowError("no-tools", f"{name}: `function` is no list")
@@ -61,27 +57,19 @@ def read_item(question: Mapping[str, Any], answer: Mapping[str, Any]) -> Item:
     return Item(str(name), functions, answers, kind)
 
 
-def bfcl_problem(item: Item, attempts: Sequence[Attempt]) -> str:
-    """Why BFCL would call this wrong, in a word or two; "" where it is right."""
-    if not all(attempt.parsed and isinstance(attempt.arguments, dict) for attempt in attempts):
-        return "unparsable"
-    if len(attempts) != len(item.answers):
-        return "wrong count"
-    if item.kind == "simple":
-        return _call_problem(item.functions[0], attempts[0], item.answers[0])
-    if item.kind == "multiple":
-        return _call_problem(_function_of(item, item.answers[0]), attempts[0], item.answers[0])
-    left = list(attempts)
+def bfcl_right(item: Item, attempts: Sequence[Attempt]) -> bool:
+    """Whether BFCL would call this right."""
+    left = [attempt for attempt in attempts if attempt.parsed and isinstance(attempt.arguments, dict)]
+    if not len(left) == len(attempts) == len(item.answers):
+        return False
     # As BFCL pairs them: greedily, each expected call with the first that fits.
     for answer in item.answers:
-        function = _function_of(item, answer)
-        fitting = next(
-            (index for index, attempt in enumerate(left) if not _call_problem(function, attempt, answer)), None
-        )
+        function = item.functions[0] if item.kind == "simple" else _function_of(item, answer)
+        fitting = next((number for number, made in enumerate(left) if _call_fits(function, made, answer)), None)
         if fitting is None:
-            return "no match"
+            return False
         del left[fitting]
-    return ""
+    return True
 
 
 def _function_of(item: Item, answer: Answer) -> dict[str, Any]:
@@ -92,24 +80,19 @@ def _function_of(item: Item, answer: Answer) -> dict[str, Any]:
     raise RowError("undeclared-tool", f"{item.id}: the answer calls {name!r}, which is not among its functions")
 
 
-def _call_problem(function: Mapping[str, Any], attempt: Attempt, answer: Answer) -> str:
-    accepted = next(iter(answer.values()))
+def _call_fits(function: Mapping[str, Any], attempt: Attempt, answer: Answer) -> bool:
+    [accepted] = answer.values()
     declared, given = function["parameters"]["properties"], attempt.arguments
-    if attempt.tool != function["name"]:
-        return "wrong function"
-    if not given.keys() >= set(function["parameters"].get("required", ())):
-        return "missing required"
-    for name, value in given.items():
-        if name not in declared or name not in accepted:
-            return "unexpected parameter"
-        problem = _value_problem(declared[name], value, accepted[name])
-        if problem:
-            return problem
-    left_out = [name for name, values in accepted.items() if name not in given and "" not in values]
-    return "missing parameter" if left_out else ""
+    return (
+        attempt.tool == function["name"]
+        and given.keys() >= set(function["parameters"].get("required", ()))
+        and given.keys() <= declared.keys() & accepted.keys()
+        and all(_value_fits(declared[name], value, accepted[name]) for name, value in given.items())
+        and all(name in given or "" in values for name, values in accepted.items())
+    )
 
 
-def _value_problem(schema: Mapping[str, Any], value: Any, accepted: list[Any]) -> str:
+def _value_fits(schema: Mapping[str, Any], value: Any, accepted: list[Any]) -> bool:
     kind = _TYPES[schema["type"]]
     inner = _TYPES[schema["items"]["type"]] if schema["type"] in ("array", "tuple") else None
     # BFCL takes 5 for a float parameter, as Python does; no other type is converted.
@@ -117,21 +100,15 @@ def _value_problem(schema: Mapping[str, Any], value: Any, accepted: list[Any]) -
         value = float(value)
     # A value of another type than declared passes only as one of the accepted values, letter for letter.
     fits, to_the_letter = _type_fits(value, accepted, kind, inner)
-    if not fits:
-        return "wrong type"
-    if to_the_letter:
-        right = value in accepted
-    elif kind is dict:
-        right = _dict_accepted(value, accepted)
-    elif kind is list and inner is dict:
-        right = any(_dicts_accepted(value, answer) for answer in accepted)
-    elif kind is str:
-        right = _plain(value) in [_plain(answer) for answer in accepted if isinstance(answer, str)]
-    elif kind is list:
-        right = _plain_list(value) in [_plain_list(answer) for answer in accepted]
-    else:
-        right = value in accepted
-    return "" if right else "wrong value"
+    if not fits or to_the_letter:
+        return fits and value in accepted
+    if kind is dict:
+        return any(_dict_fits(value, answer) for answer in accepted)
+    if inner is dict:
+        return any(len(value) == len(answer) and all(map(_dict_fits, value, answer)) for answer in accepted)
+    if kind is list:
+        return [*map(_plain, value)] in [[*map(_plain, answer)] for answer in accepted]
+    return _plain(value) in map(_plain, accepted)
 
 
 def _type_fits(value: Any, accepted: list[Any], kind: type[Any], inner: type[Any] | None) -> tuple[bool, bool]:
@@ -146,33 +123,14 @@ def _items_fit(items: Iterable[Any], answer: Any, inner: type[Any]) -> bool:
     return not isinstance(answer, list) or all(_type_fits(item, answer, inner, None)[0] for item in items)
 
 
-def _dict_accepted(value: Mapping[str, Any], answers: Iterable[Any]) -> bool:
-    for answer in answers:
-        if answer == "":
-            continue
-        known = all(
-            name in answer and _plain(item) in [_plain(a) for a in answer[name]] for name, item in value.items()
-        )
-        if known and all(name in value or "" in accepted for name, accepted in answer.items()):
-            return True
-    return False
-
-
-def _dicts_accepted(values: list[Any], answers: Any) -> bool:
-    return len(values) == len(answers) and all(
-        _dict_accepted(value, [answer]) for value, answer in zip(values, answers, strict=True)
+def _dict_fits(value: Mapping[str, Any], answer: Any) -> bool:
+    return (
+        answer != ""
+        and all(name in answer and _plain(item) in map(_plain, answer[name]) for name, item in value.items())
+        and all(name in value or "" in accepted for name, accepted in answer.items())
     )
 
 
 def _plain(value: Any) -> Any:
     """Text as BFCL compares it: no spaces and no `,./-_*^`, lower case, one kind of quotes."""
     return _IGNORED.sub("", value).lower().replace("'", '"') if isinstance(value, str) else value
-
-
-def _plain_list(values: Any) -> list[Any]:
-    return [_plain(value) for value in values]
-
-
-def as_bfcl(attempts: Sequence[Attempt]) -> list[dict[str, Any]]:
-    """Calls as bfcl-eval's checker takes them: with `predicted_from_text`, the text-ReAct handler that BFCL lacks."""
-    return [{attempt.tool: attempt.arguments} for attempt in attempts]

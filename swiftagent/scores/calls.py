@@ -8,12 +8,16 @@ replayed from gold.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import takewhile
 
 import msgspec
 
 from swiftagent.scores.values import same_value
-from swiftagent.trajectory.types import Answer, Call, Event, Json, Observation, Question, Tool, Trajectory
+from swiftagent.tools.source import ToolResult
+from swiftagent.trajectory.types import Answer, Call, Event, Json, Observation, Question, Thought, Tool, Trajectory
 
+_WRITTEN = (Thought, Call, Answer)  # by the model
+Part = tuple[float, float]  # reached, out of
 NO_RESULT = "Error: no result is recorded for these arguments"
 
 
@@ -41,6 +45,10 @@ class Attempt(msgspec.Struct, frozen=True):
     tool: str
     arguments: Json = None
     parsed: bool = True
+
+
+def attempts_of(events: Iterable[Event]) -> tuple[Attempt, ...]:
+    return tuple(Attempt(event.tool, event.arguments) for event in events if isinstance(event, Call))
 
 
 class Predicted(msgspec.Struct, frozen=True):
@@ -77,11 +85,11 @@ def steps_of(trajectory: Trajectory) -> Iterator[DecisionPoint]:
     somewhere = any(type(event) is Call for event in events)
     start = number = 0
     while start < len(events):
-        if not _model_writes(events[start]):
+        if not isinstance(events[start], _WRITTEN):
             start += 1
             continue
         end = start
-        while end < len(events) and _model_writes(events[end]):
+        while end < len(events) and isinstance(events[end], _WRITTEN):
             end += 1
             if type(events[end - 1]) is Answer:
                 break
@@ -93,23 +101,12 @@ def steps_of(trajectory: Trajectory) -> Iterator[DecisionPoint]:
         if (calls or answer is not None) and gold_is_good:
             # Text beside calls accompanies them; where gold acts, it gave no answer.
             text = None if answer is None or calls else answer.text
-            name, results = f"{trajectory.id}#{number}", _results_after(events, end)
+            after = takewhile(lambda event: isinstance(event, Observation), events[end:])
+            results = {event.call_id: event.text for event in after if isinstance(event, Observation)}
+            name = f"{trajectory.id}#{number}"
             yield DecisionPoint(name, trajectory.id, events[:start], trajectory.tools, calls, text, somewhere, results)
         number += 1
         start = end
-
-
-def _results_after(events: tuple[Event, ...], start: int) -> dict[str, str]:
-    results = {}
-    for event in events[start:]:
-        if not isinstance(event, Observation):
-            break
-        results[event.call_id] = event.text
-    return results
-
-
-def _model_writes(event: Event) -> bool:
-    return not isinstance(event, (Question, Observation)) and type(event).__name__ != "System"
 
 
 def score_call(gold: Call, attempt: Attempt) -> CallScore:
@@ -127,6 +124,11 @@ def score_call(gold: Call, attempt: Attempt) -> CallScore:
     right = tuple(name for name, value in want.items() if name in got and same_value(value, got[name]))
     values = len(right) / len(want) if want else names
     return CallScore(gold.tool, 1.0, names, values, float(names and len(right) == len(want)), right)
+
+
+def same_call(gold: Call, made: Call) -> bool:
+    """Whether a call is gold's, in tool, names and values."""
+    return score_call(gold, Attempt(made.tool, made.arguments)).exact == 1.0
 
 
 def match_calls(gold: Sequence[Call], attempts: Sequence[Attempt]) -> list[CallScore]:
@@ -159,7 +161,7 @@ class StepScore(msgspec.Struct):
     step: DecisionPoint
     predicted: Predicted
     calls: list[CallScore]
-    parts: dict[str, tuple[float, float]] = msgspec.field(default_factory=dict)
+    parts: dict[str, Part] = msgspec.field(default_factory=dict)
 
     @property
     def right(self) -> bool:
@@ -194,19 +196,17 @@ class Replay:
         self._calls = list(calls)
         self._results = results
 
-    def result(self, call: Attempt) -> str:
+    def call(self, call: Call) -> ToolResult:
         for gold in self._calls:
-            if score_call(gold, call).exact and gold.id in self._results:
+            if same_call(gold, call) and gold.id in self._results:
                 # A call repeated by gold (a poll, say) gets each recorded result once, in order.
                 self._calls.remove(gold)
                 self._calls.append(gold)
-                return self._results[gold.id]
-        return NO_RESULT
+                return ToolResult(self._results[gold.id])
+        return ToolResult(NO_RESULT)
 
 
-def run_parts(
-    task: DecisionPoint, calls: Sequence[Attempt], answer: str | None, stopped_by: str
-) -> dict[str, tuple[float, float]]:
+def run_parts(task: DecisionPoint, calls: Sequence[Attempt], answer: str | None, stopped_by: str) -> dict[str, Part]:
     """The parts of the free-running metrics, as StepScore has them. stopped_by: "answer" where the run finished."""
     finished = stopped_by == "answer" and bool(answer)
     parts = {"free_finished": (float(finished), 1.0)}

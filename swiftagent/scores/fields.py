@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from swiftagent.scores.intervals import MetricEstimate, Ratios
+from swiftagent.scores.intervals import Metrics, Parts, Ratios
 from swiftagent.scores.values import same_value
 from swiftagent.trajectory.types import Json
 
@@ -32,7 +32,7 @@ class FieldScores(msgspec.Struct, frozen=True):
     """fields: accuracy of each; "" is the whole object (all fields right, none extra). unreadable: answers that are no
     JSON."""
 
-    fields: dict[str, MetricEstimate]
+    fields: Metrics
     confusions: list[Confusion]
     unreadable: int
 
@@ -74,7 +74,8 @@ def fields_of(value: Json, path: str = "") -> Iterator[tuple[str, Json]]:
 
 def score_fields(pairs: Iterable[tuple[str, str, str | None]], *, worst: int = 10) -> FieldScores:
     """Score (row id, gold answer, predicted answer) triples; rows whose gold is no JSON take no part."""
-    rows: list[tuple[str, dict[str, tuple[float, float]]]] = []
+    rows: list[str] = []
+    all_parts: list[Parts] = []
     confused: Counter[tuple[str, str, str]] = Counter()
     unreadable = 0
     for row, gold_text, predicted_text in pairs:
@@ -84,9 +85,7 @@ def score_fields(pairs: Iterable[tuple[str, str, str | None]], *, worst: int = 1
             continue
         predicted = json_answer(predicted_text)
         unreadable += predicted is None
-        parts: dict[str, tuple[float, float]] = {
-            "": (float(predicted is not None and same_value(gold, predicted)), 1.0)
-        }
+        parts = {"": (float(predicted is not None and same_value(gold, predicted)), 1.0)}
         wanted, given = _grouped(gold), _grouped(predicted)
         for field, values in wanted.items():
             got = given.get(field, [])
@@ -100,12 +99,11 @@ def score_fields(pairs: Iterable[tuple[str, str, str | None]], *, worst: int = 1
         # Fields that gold does not have are no accuracy of any field, but they show among the confusions.
         for field in given.keys() - wanted.keys():
             confused[field, ABSENT, _short_json(given[field][0])] += 1
-        rows.append((row, parts))
-    ratios = Ratios(tuple(dict.fromkeys(field for _, parts in rows for field in parts)))
-    for row, parts in rows:
-        ratios.add(row, parts)
+        rows.append(row)
+        all_parts.append(parts)
+    names = tuple(dict.fromkeys(field for parts in all_parts for field in parts))
     found = [Confusion(*key, count) for key, count in confused.most_common(worst)]
-    return FieldScores(ratios.estimates() if rows else {}, found, unreadable)
+    return FieldScores(Ratios(names, rows, all_parts).estimates(), found, unreadable)
 
 
 def _grouped(value: Any) -> dict[str, list[Json]]:

@@ -3,9 +3,9 @@ turns."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 
-from swiftagent.scores.calls import StepScore
+from swiftagent.scores.calls import DecisionPoint, StepScore
 from swiftagent.scores.intervals import Metrics, Ratios
 from swiftagent.scores.metrics import next_step_metrics
 from swiftagent.trajectory.react import language_of
@@ -19,46 +19,42 @@ RESAMPLES = 400
 def grouped(scores: Sequence[StepScore], seen_tools: set[str] | None = None, largest: int = 12) -> Groups:
     """Metrics by group. `seen_tools`: the tools called in training, where that is known. Of each kind, the
     `largest` groups; the rest stand together as "(others)"."""
-    keys: dict[str, Callable[[StepScore], str | None]] = {
-        "tool": lambda score: score.step.calls[0].tool if score.step.calls else "(no call)",
-        "language": _language,
-        "number of tools": lambda score: (
-            number_range(len(score.step.tools), (1, 3, 6, 10, 20)) if score.step.tools else None
-        ),
-        "number of turns": lambda score: number_range(
-            sum(type(e) is Question for e in score.step.context), (1, 2, 3, 5)
-        ),
-        "call of the row": lambda score: number_range(
-            1 + sum(type(e) is Call for e in score.step.context), (1, 2, 3, 5)
-        ),
+    ratios, keys = next_step_ratios(scores), [_keys(score.step, seen_tools) for score in scores]
+    found = {name: _by(ratios, [each[name] for each in keys], largest) for name in (keys[0] if keys else ())}
+    found = {"argument": _by_argument(scores, largest), **found}
+    return {kind: groups for kind, groups in found.items() if groups}
+
+
+def _keys(step: DecisionPoint, seen: set[str] | None) -> dict[str, str | None]:
+    """The group of each kind that a step belongs to."""
+    questions = [event.text for event in step.context if isinstance(event, Question)]
+    calls = sum(type(event) is Call for event in step.context)
+    in_training = "seen" if seen is not None and all(call.tool in seen for call in step.calls) else "unseen"
+    return {
+        "tool": step.calls[0].tool if step.calls else "(no call)",
+        "language": language_of(questions[0] if questions else ""),
+        "number of tools": number_range(len(step.tools), (1, 3, 6, 10, 20)) if step.tools else None,
+        "number of turns": number_range(len(questions), (1, 2, 3, 5)),
+        "call of the row": number_range(1 + calls, (1, 2, 3, 5)),
+        "tool in training": in_training if step.calls and seen is not None else None,
     }
-    if seen_tools is not None:
-        keys["tool in training"] = lambda score: _seen(score, seen_tools)
-    ratios = next_step_ratios(scores)
-    found = {name: _by(ratios, [key(score) for score in scores], largest) for name, key in keys.items()}
-    return {"argument": _by_argument(scores, largest), **found}
 
 
-def next_step_ratios(scores: Iterable[StepScore]) -> Ratios:
+def next_step_ratios(scores: Sequence[StepScore]) -> Ratios:
     """The metrics of next steps. Rows, not steps, are resampled, since the steps of one row are alike."""
-    names = next_step_metrics()
-    ratios = Ratios(names)
-    for score in scores:
-        ratios.add(score.step.row, {name: score.parts[name] for name in names if name in score.parts})
-    return ratios
+    return Ratios(next_step_metrics(), [score.step.row for score in scores], [score.parts for score in scores])
 
 
 def _by_argument(scores: Sequence[StepScore], largest: int) -> dict[str, Metrics]:
     """How often each argument that gold gives, as "weather.city", has the right value."""
-    ratios = Ratios(("argument_values",))
-    names = []
-    for score in scores:
-        for call, found in zip(score.step.calls, score.calls, strict=True):
-            if isinstance(call.arguments, dict):
-                for name in call.arguments:
-                    ratios.add(score.step.row, {"argument_values": (float(name in found.right), 1.0)})
-                    names.append(f"{call.tool}.{name}")
-    return _by(ratios, names, largest)
+    found = [
+        (score.step.row, {"argument_values": (float(name in each.right), 1.0)}, f"{call.tool}.{name}")
+        for score in scores
+        for call, each in zip(score.step.calls, score.calls, strict=True)
+        for name in (call.arguments if isinstance(call.arguments, dict) else ())
+    ]
+    rows, parts, names = zip(*found, strict=True) if found else ((), (), ())
+    return _by(Ratios(("argument_values",), rows, parts), names, largest)
 
 
 def _by(ratios: Ratios, names: Sequence[str | None], largest: int) -> dict[str, Metrics]:
@@ -75,16 +71,6 @@ def _by(ratios: Ratios, names: Sequence[str | None], largest: int) -> dict[str, 
 
 def _metrics(ratios: Ratios) -> Metrics:
     return {name: found for name, found in ratios.estimates(resamples=RESAMPLES).items() if found.n}
-
-
-def _language(score: StepScore) -> str:
-    return language_of(next((event.text for event in score.step.context if isinstance(event, Question)), ""))
-
-
-def _seen(score: StepScore, seen: set[str]) -> str | None:
-    if not score.step.calls:
-        return None
-    return "seen" if all(call.tool in seen for call in score.step.calls) else "unseen"
 
 
 def number_range(number: int, edges: tuple[int, ...]) -> str:

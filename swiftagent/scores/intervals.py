@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -15,6 +15,7 @@ RESAMPLES = 1000
 CHUNK = 4_000_000
 
 Array = NDArray[np.float64]
+Parts = Mapping[str, tuple[float, float]]  # metric: (reached, out of)
 
 
 class MetricEstimate(msgspec.Struct, frozen=True):
@@ -51,159 +52,127 @@ class MetricDifference(msgspec.Struct, frozen=True):
         return {**msgspec.structs.asdict(self), "is_noise": self.is_noise}
 
 
-class Ratios:
-    """Sums of (reached, out of) by cluster, for several metrics at once; a cluster is what is resampled together."""
+class Ratios(msgspec.Struct, frozen=True):
+    """The parts of several metrics at each step or run. clusters: of each, what is resampled together. ids: of each,
+    where two models are compared step by step."""
 
-    def __init__(self, names: Sequence[str]) -> None:
-        self.names = tuple(names)
-        self._column = {name: index for index, name in enumerate(self.names)}
-        self._clusters: list[str] = []  # of each addition
-        self._rows: list[Array] = []  # of each addition: reached of every metric, then out of
+    metrics: tuple[str, ...]
+    clusters: Sequence[str]
+    parts: Sequence[Parts]
+    ids: Sequence[str] = ()
 
-    def add(self, cluster: str, parts: Mapping[str, tuple[float, float]]) -> None:
-        row = np.zeros(2 * len(self.names))
-        for name, part in parts.items():
-            row[self._column[name] :: len(self.names)] = part
-        self._clusters.append(cluster)
-        self._rows.append(row)
-
-    def part(self, additions: Sequence[int]) -> Ratios:
-        """The same metrics of some additions only, named by their number in the order in which they were added."""
-        found = Ratios(self.names)
-        found._clusters = [self._clusters[number] for number in additions]
-        found._rows = [self._rows[number] for number in additions]
-        return found
-
-    def sums(self, clusters: Sequence[str]) -> Array:
-        """clusters x [reached of every metric | out of every metric]."""
-        number = {name: index for index, name in enumerate(clusters)}
-        rows = np.array(self._rows).reshape(-1, 2 * len(self.names))
-        row_of = [number[name] for name in self._clusters]
-        return np.stack([np.bincount(row_of, column, len(number)) for column in rows.T], axis=1)
+    def part(self, numbers: Sequence[int]) -> Ratios:
+        """The same metrics of some steps only."""
+        return Ratios(self.metrics, [self.clusters[i] for i in numbers], [self.parts[i] for i in numbers])
 
     @property
-    def clusters(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(self._clusters))
+    def values(self) -> Array:
+        """steps x (reached, out of) x metrics."""
+        rows = [[each.get(name, (0.0, 0.0)) for name in self.metrics] for each in self.parts]
+        values: Array = np.array(rows, float).reshape(len(rows), len(self.metrics), 2).swapaxes(1, 2)
+        return values
 
-    def estimates(
-        self, *, seed: int = 0, resamples: int = RESAMPLES, not_shares: Collection[str] = ()
-    ) -> dict[str, MetricEstimate]:
+    def estimates(self, *, seed: int = 0, resamples: int = RESAMPLES, not_shares: Collection[str] = ()) -> Metrics:
         """Each metric with its interval and n: the sum of its out-of; of `not_shares`, the number of clusters that have
         it."""
-        reached, out_of = np.hsplit(self.sums(self.clusters), 2)
-        values, low, high = _ratio_intervals(reached, out_of, seed, resamples)
-        clusters = np.count_nonzero(out_of, axis=0)
-        shares = np.array([name not in not_shares for name in self.names])
-        # Only shares: Clopper-Pearson's bound is that of a proportion.
-        _widen_where_all_agree(values, low, high, np.where(shares, clusters, 0))
-        n = [clusters[i] if name in not_shares else out_of[:, i].sum() for i, name in enumerate(self.names)]
+        sums = _summed(self.clusters, self.values)
+        values, drawn = _ratios(sums.sum(axis=0)), _ratios(resampled_sums(sums, seed, resamples))
         return {
-            name: MetricEstimate(_number(values[i]), int(round(n[i])), _number(low[i]), _number(high[i]))
-            for i, name in enumerate(self.names)
+            name: _estimate(values[i], drawn[:, i], sums[:, 1, i], name not in not_shares)
+            for i, name in enumerate(self.metrics)
         }
 
 
-def paired_differences(
-    base: Ratios,
-    tuned: Ratios,
-    pairs: Mapping[str, Sequence[tuple[bool, bool]]],
-    *,
-    seed: int = 0,
-    resamples: int = RESAMPLES,
-    not_shares: Collection[str] = (),
-) -> dict[str, MetricDifference]:
-    """tuned - base for every metric, resampling the same rows for both.
+def _estimate(value: float, drawn: Array, out_of: Array, is_share: bool) -> MetricEstimate:
+    clusters = int(np.count_nonzero(out_of))
+    low, high = _bounds(drawn)
+    # Resampling 20 successes out of 20 gives [1, 1]; Clopper-Pearson's bound (0.83), here in closed form, is what the
+    # data supports. It is that of a proportion, so of shares alone.
+    if is_share and low == high and value in (0.0, 1.0):
+        bound = 0.025 ** (1 / clusters)
+        low, high = (bound, high) if value else (low, 1 - bound)
+    return MetricEstimate(_number(value), int(round(out_of.sum())) if is_share else clusters, low, high)
 
-    pairs: for metrics that are right or wrong at a step, (base right, tuned right) of each step: they get McNemar's
-    test.
-    """
+
+def paired_differences(
+    base: Ratios, tuned: Ratios, *, seed: int = 0, resamples: int = RESAMPLES, not_shares: Collection[str] = ()
+) -> dict[str, MetricDifference]:
+    """tuned - base for every metric, resampling the same rows for both. Where both have ids, metrics that are right or
+    wrong at every step of either get McNemar's test."""
+    split = len(base.parts)
+    both = np.zeros((split + len(tuned.parts), 2, 2, len(base.metrics)))  # the second: base, tuned
+    both[:split, 0], both[split:, 1] = base.values, tuned.values
     # Both sides by one numbering: a draw takes the same rows of both.
-    clusters = tuple(dict.fromkeys([*base.clusters, *tuned.clusters]))
-    sums = np.hstack([base.sums(clusters), tuned.sums(clusters)])
-    width = len(base.names)
-    total = sums.sum(axis=0)
-    value = _gain(total[None, :], width)[0]
-    drawn = _gain(resampled_sums(sums, seed, resamples), width)
-    low, high = _quantiles(drawn)
+    sums = _summed([*base.clusters, *tuned.clusters], both)
+    steps = _summed([*base.ids, *tuned.ids], both) if base.ids and tuned.ids else None
+    values = np.diff(_ratios(sums.sum(axis=0)), axis=-2)[0]
+    drawn = np.diff(_ratios(resampled_sums(sums, seed, resamples)), axis=-2)[:, 0]
     result = {}
-    for index, name in enumerate(base.names):
-        parts = sums[:, [width + index, 3 * width + index]]
-        counts = np.count_nonzero(parts, axis=0) if name in not_shares else parts.sum(axis=0)
-        n = int(round(counts.min())) if len(parts) else 0
-        by_step = n > 0 and name in pairs
-        p = mcnemar(pairs[name]) if by_step else _two_sided(drawn[:, index])
-        clusters_of_both = int(np.count_nonzero(parts, axis=0).min()) if len(parts) else 0
-        if p is not None and clusters_of_both:
-            # A sign test of so few rows could not go lower, however alike they are.
-            p = max(p, 2.0 ** (1 - clusters_of_both))
-        test = "McNemar exact" if by_step else "paired bootstrap"
-        result[name] = MetricDifference(_number(value[index]), n, _number(low[index]), _number(high[index]), p, test)
+    for i, name in enumerate(base.metrics):
+        is_share = name not in not_shares
+        pairs = None if steps is None or not is_share else steps[..., i]
+        result[name] = _difference(values[i], drawn[:, i], sums[:, :, 1, i], is_share, pairs)
     return result
 
 
-def _gain(sums: Array, width: int) -> Array:
-    """Rows of [base reached | base out of | tuned reached | tuned out of] as tuned ratio - base ratio."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        gain: Array = (
-            sums[:, 2 * width : 3 * width] / sums[:, 3 * width :] - sums[:, :width] / sums[:, width : 2 * width]
-        )
-    return gain
+def _difference(value: float, drawn: Array, out_of: Array, is_share: bool, pairs: Array | None) -> MetricDifference:
+    """out_of: clusters x (base, tuned). pairs: steps x (base, tuned) x (reached, out of)."""
+    clusters = int(np.count_nonzero(out_of, axis=0).min())
+    n = int(round(out_of.sum(axis=0).min())) if is_share else clusters
+    p, test = _two_sided(drawn), "paired bootstrap"
+    # Measured at other steps for one model than for the other, or by halves, a metric is not right or wrong.
+    if n and pairs is not None and np.isin(pairs, (0, 1)).all() and (pairs[:, 0, 1] == pairs[:, 1, 1]).all():
+        gain = pairs[:, 1, 0] - pairs[:, 0, 0]
+        p, test = mcnemar(int((gain > 0).sum()), int((gain < 0).sum())), "McNemar exact"
+    if p is not None and clusters:
+        # A sign test of so few rows could not go lower, however alike they are.
+        p = max(p, 2.0 ** (1 - clusters))
+    return MetricDifference(_number(value), n, *_bounds(drawn), p, test)
 
 
-def mcnemar(pairs: Iterable[tuple[bool, bool]]) -> float:
-    """The two-sided exact p of McNemar's test over (right before, right after) pairs; 1.0 where none differ."""
+def mcnemar(gained: int, lost: int) -> float:
+    """The two-sided exact p of McNemar's test; 1.0 where nothing differs."""
     # Imported here: it takes longer than all the rest, and only a comparison with a base needs it.
     from scipy.stats import binomtest
 
-    gained = [after for before, after in pairs if before != after]
-    return float(binomtest(sum(gained), len(gained)).pvalue) if gained else 1.0
+    return float(binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
+
+
+def _summed(labels: Sequence[str], values: Array) -> Array:
+    """The sums of the values of each label: labels x the other axes."""
+    number = {name: index for index, name in enumerate(dict.fromkeys(labels))}
+    sums = np.zeros((len(number), *values.shape[1:]))
+    np.add.at(sums, np.array([number[name] for name in labels], int), values)
+    return sums
 
 
 def resampled_sums(sums: Array, seed: int, resamples: int) -> Array:
-    """Column sums over `resamples` draws of rows with replacement: resamples x columns.
+    """Sums over `resamples` draws of rows with replacement: resamples x the other axes.
 
     Rows that are alike are drawn together: how often each kind comes is multinomial, which is the same and far quicker.
     """
     n = len(sums)
     if n == 0:
-        return np.full((resamples, sums.shape[1]), np.nan)
-    kinds, counts = np.unique(sums, axis=0, return_counts=True)
+        return np.full((resamples, *sums.shape[1:]), np.nan)
+    kinds, counts = np.unique(sums.reshape(n, -1), axis=0, return_counts=True)
     generator = np.random.default_rng(seed)
-    drawn = np.empty((resamples, sums.shape[1]))
     step = max(1, CHUNK // len(kinds))
-    for start in range(0, resamples, step):
-        rows = slice(start, min(start + step, resamples))
-        drawn[rows] = generator.multinomial(n, counts / n, size=rows.stop - start).astype(float) @ kinds
-    return drawn
+    sizes = [min(step, resamples - start) for start in range(0, resamples, step)]
+    drawn = [generator.multinomial(n, counts / n, size=size).astype(float) @ kinds for size in sizes]
+    return np.concatenate(drawn).reshape(resamples, *sums.shape[1:])
 
 
-def _ratio_intervals(reached: Array, out_of: Array, seed: int, resamples: int) -> tuple[Array, Array, Array]:
-    width = reached.shape[1]
-    drawn = resampled_sums(np.concatenate([reached, out_of], axis=1), seed, resamples)
+def _ratios(sums: Array) -> Array:
+    """Reached / out of, which are the last axis but one."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        values = reached.sum(axis=0) / out_of.sum(axis=0)
-        low, high = _quantiles(drawn[:, :width] / drawn[:, width:])
-    return values, low, high
+        found: Array = sums[..., 0, :] / sums[..., 1, :]
+    return found
 
 
-def _widen_where_all_agree(values: Array, low: Array, high: Array, clusters: NDArray[np.int64]) -> None:
-    """Resampling 20 successes out of 20 gives [1, 1]; Clopper-Pearson's bound (0.83) is what the data supports."""
-    for column in np.flatnonzero((clusters > 0) & (low == high)):
-        # Clopper-Pearson in closed form, where all clusters succeed or all fail.
-        bound = 0.025 ** (1 / clusters[column])
-        if values[column] == 1.0:
-            low[column] = bound
-        elif values[column] == 0.0:
-            high[column] = 1 - bound
-
-
-def _quantiles(drawn: Array) -> tuple[Array, Array]:
-    """2.5 % and 97.5 % of each column; draws without a denominator are left out, a column of them is NaN."""
-    low, high = np.full(drawn.shape[1], np.nan), np.full(drawn.shape[1], np.nan)
-    for column in range(drawn.shape[1]):
-        kept = drawn[:, column][np.isfinite(drawn[:, column])]
-        if len(kept):
-            low[column], high[column] = np.quantile(kept, (0.025, 0.975))
+def _bounds(drawn: Array) -> tuple[float | None, float | None]:
+    """2.5 % and 97.5 %; draws without a denominator are left out."""
+    kept = drawn[np.isfinite(drawn)]
+    low, high = np.quantile(kept, (0.025, 0.975)).tolist() if len(kept) else (None, None)
     return low, high
 
 

@@ -11,12 +11,11 @@ from collections.abc import Callable
 
 import msgspec
 
-from swiftagent.scores.calls import DecisionPoint, Predicted, StepScore, match_calls
+from swiftagent.scores.calls import DecisionPoint, Part, Predicted, StepScore, match_calls
 from swiftagent.scores.values import rouge_l, same_text
 from swiftagent.trajectory.schema import faults_of
 from swiftagent.trajectory.types import Call
 
-Part = tuple[float, float]  # reached, out of
 NEXT_STEP = "next step, on given context"
 WITH_STATE = "tasks with state, by `eval --state`"
 GOLD_CALLS = "all gold calls"

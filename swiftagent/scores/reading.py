@@ -32,13 +32,7 @@ def predicted_from_step(step: Step, text: str = "") -> Predicted:
     """A step as a grammar of the loop read it."""
     # A step's problem is that of its last call: reading stopped there.
     last = len(step.calls) - 1
-    return Predicted(
-        calls=tuple(
-            Attempt(call.tool, call.arguments, parsed=not (step.problem and index == last))
-            for index, call in enumerate(step.calls)
-        ),
-        answer=step.answer or None,
-        readable=not {"no-keyword", NATIVE_CALL} & set(step.notes),
-        invented_observation="invented-observation" in step.notes,
-        text=text,
-    )
+    parsed = [not step.problem or index < last for index in range(len(step.calls))]
+    calls = tuple(Attempt(call.tool, call.arguments, ok) for call, ok in zip(step.calls, parsed, strict=True))
+    readable = not {"no-keyword", NATIVE_CALL} & set(step.notes)
+    return Predicted(calls, step.answer or None, readable, "invented-observation" in step.notes, text)

@@ -34,11 +34,8 @@ _DATES = (
 def same_value(gold: Json, predicted: Json) -> bool:
     """Whether two JSON values mean the same. Lists are compared in order; objects by key."""
     if isinstance(gold, dict):
-        return (
-            isinstance(predicted, dict)
-            and gold.keys() == predicted.keys()
-            and all(same_value(value, predicted[key]) for key, value in gold.items())
-        )
+        same_keys = isinstance(predicted, dict) and gold.keys() == predicted.keys()
+        return same_keys and all(same_value(value, predicted[key]) for key, value in gold.items())
     if isinstance(gold, list):
         return isinstance(predicted, list) and len(gold) == len(predicted) and all(map(same_value, gold, predicted))
     if isinstance(predicted, (dict, list)) or gold is None or predicted is None:
@@ -115,8 +112,7 @@ def rouge_l(candidate: str, reference: str) -> float:
     left, right = words(candidate), words(reference)
     if not left or not right:
         return float(left == right)
-    common = _lcs_length(left, right)
-    return 2 * common / (len(left) + len(right))
+    return 2 * _lcs_length(left, right) / (len(left) + len(right))
 
 
 def same_text(candidate: str, reference: str) -> bool:

@@ -13,7 +13,7 @@ from scripted_engine import ScriptedEngine
 
 from swiftagent.agent.batch import run_batch
 from swiftagent.agent.drive import Listener, RequestRefused, Runtime, Usage, answer
-from swiftagent.agent.loop import REACT, Generate, Limits, conversation_after, start
+from swiftagent.agent.loop import REACT, Generate, Limits, start
 from swiftagent.agent.native import Native
 from swiftagent.agent.traces import Recorder, is_good, trace
 from swiftagent.errors import SetupError
@@ -182,9 +182,8 @@ def test_recorded_runs_are_training_rows(box: Toolbox, tmp_path: Path, check_rec
         box, step("alert", "go", place="hall", level=9), step("alert", place="hall", level=2), "Final Answer: ok"
     )
     path = tmp_path / "rows.jsonl"
-    conversation = conversation_after(start(box.specs), turn)
-    assert Recorder(path, "record", False, "ms-agent", "auto").add(conversation, [turn])
-    assert not Recorder(path, "record", True, "ms-agent", "auto").add(conversation, [turn])
+    assert Recorder(path, "record", False, "ms-agent", "auto").add([turn])
+    assert not Recorder(path, "record", True, "ms-agent", "auto").add([turn])
     check_record(path)
     read = from_record(json.loads(path.read_text()))
     assert [
@@ -195,7 +194,7 @@ def test_recorded_runs_are_training_rows(box: Toolbox, tmp_path: Path, check_rec
 def test_openai_rows_hold_the_same_run(box: Toolbox, tmp_path: Path):
     turn, _ = ask(box, *ALARM)
     path = tmp_path / "rows.jsonl"
-    assert Recorder(path, "openai", True, "ms-agent", "auto").add(conversation_after(start(box.specs), turn), [turn])
+    assert Recorder(path, "openai", True, "ms-agent", "auto").add([turn])
     row = json.loads(path.read_text())
     assert [message["role"] for message in row["messages"]] == ["user", *["assistant", "tool"] * 3, "assistant"]
     assert row["messages"][1]["reasoning_content"] == "look first"

@@ -12,7 +12,7 @@ import pytest
 from scripted_engine import ScriptedEngine
 
 from swiftagent.agent.drive import Runtime, answer
-from swiftagent.agent.loop import Limits, conversation_after, start
+from swiftagent.agent.loop import Limits, start
 from swiftagent.agent.terminal import Terminal
 from swiftagent.tools.source import Options
 from swiftagent.tools.toolbox import Toolbox, open_toolbox
@@ -269,7 +269,7 @@ def test_200_hostile_results(box: Toolbox, tmp_path: Path):
         turn = answer(Runtime(engine, box, lambda call, tool: ""), conversation, "?")
         prompts_are_harmless(engine)
         (seen,) = [event for event in turn.events if isinstance(event, Observation)]
-        events = conversation_after(conversation, turn).events
+        events = turn.conversation.events
         assert from_record(to_record(Trajectory(events, box.specs))).events == events
         assert isinstance(events[-1], Answer)
         if number == 200:

@@ -4,17 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from swiftagent.agent.loop import (
-    DEFAULT_LIMITS,
-    Generate,
-    Generated,
-    Limits,
-    RunTool,
-    Turn,
-    conversation_after,
-    run_turn,
-    start,
-)
+from swiftagent.agent.loop import DEFAULT_LIMITS, Generate, Generated, Limits, RunTool, Turn, run_turn, start
 from swiftagent.tools.source import ToolResult
 from swiftagent.trajectory.react import STOP
 from swiftagent.trajectory.record import to_record
@@ -150,7 +140,7 @@ def test_an_interrupt_ends_the_turn():
 
 
 def test_the_next_question_keeps_the_conversation():
-    before = conversation_after(start(TOOLS), play([LOOK, DONE])[0])
+    before = play([LOOK, DONE])[0].conversation
     generate = next(run_turn(before, "And Rome?"))
     assert [message["role"] for message in generate.messages] == [
         "system",

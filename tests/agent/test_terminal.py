@@ -89,7 +89,7 @@ def test_a_conversation_with_commands(session, tmp_path: Path, capsys: pytest.Ca
     lines = f"one\n\n/undo\ntwo\n/tools\n/system\n/save {tmp_path / 'saved.jsonl'}\n/help\nthree\n/quit\nnever\n"
     chat = session(lines, "Final Answer: 1", LOOK + "Observation:", "Final Answer: 2", "Final Answer: 3")
     assert [turn.answer for turn in chat.turns_of(None)] == ["1", "2", "3"]
-    chat.record()
+    chat.recorder.add(chat.dialog.turns)
     told = capsys.readouterr().err
     assert "weather: of a city" in told and "Be short." in told and "/reset" in told
     saved = json.loads((tmp_path / "saved.jsonl").read_text())

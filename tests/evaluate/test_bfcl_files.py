@@ -9,8 +9,7 @@ import pytest
 from swiftagent.errors import RowError, SetupError
 from swiftagent.evaluate.bfcl_files import is_bfcl, predicted_from_result, read_bfcl
 from swiftagent.evaluate.scoring import gold_from, score_model
-from swiftagent.evaluate.writing import Entry
-from swiftagent.scores.calls import Attempt
+from swiftagent.scores.calls import Attempt, Predicted
 
 AREA = {
     "name": "area",
@@ -62,8 +61,8 @@ def test_questions_and_answers_become_gold(tmp_path: Path):
     gold = gold_from(rows)
     assert is_bfcl(QUESTION)
     assert rows[0].tools[0].parameters["properties"]["base"] == {"type": "number"}
-    entry = Entry("tuned", "step", "simple_python_0#0", calls=[Attempt("area", {"base": 2.5, "unit": "M"})])
-    found = score_model(gold, {entry.id: entry}, {}, {}, bfcl=items).metrics
+    made = Predicted((Attempt("area", {"base": 2.5, "unit": "M"}),))
+    found = score_model(gold, {"simple_python_0#0": made}, {}, {}, bfcl=items).ratios.estimates()
     assert (found["bfcl_ast"].value, found["call_exact"].value) == (1.0, 0.0)
 
 

@@ -12,6 +12,7 @@ from swiftagent.evaluate.scoring import forgetting, gold_from, score_model, summ
 from swiftagent.evaluate.session import Evaluation
 from swiftagent.evaluate.writing import Entry
 from swiftagent.io.language import in_chinese
+from swiftagent.scores.calls import Predicted
 from swiftagent.trajectory.types import Answer, Question, Trajectory
 
 ROWS = [Trajectory((Question(f"Why {n}?"), Answer(f"Because {n} is odd.")), (), f"r{n}") for n in range(8)]
@@ -23,8 +24,10 @@ SENTENCE = (
 
 
 def scored(model, bits, answer):
-    steps = {step.id: Entry(model, "step", step.id, answer=answer(step)) for step in GOLD.steps}
-    likelihoods = {step.id: Entry(model, "likelihood", step.id, bits=bits, bytes=10) for step in GOLD.chats}
+    steps = {step.id: Predicted(answer=answer(step)) for step in GOLD.steps}
+    likelihoods = {
+        step.id: Entry(model=model, kind="likelihood", id=step.id, bits=bits, bytes=10) for step in GOLD.chats
+    }
     return score_model(GOLD, steps, {}, likelihoods if bits else {})
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from swiftagent.agent.drive import Usage
-from swiftagent.agent.loop import Generate, Generated
-from swiftagent.evaluate.jobs import CachedEngine, Job, finish_all
+from swiftagent.agent.loop import Generate, Generated, Job
+from swiftagent.evaluate.jobs import CachedEngine, finish_all
 
 
 def says(messages: list[Any]) -> str:
@@ -30,7 +30,7 @@ class OneByOne:
 
 
 class Batches(OneByOne):
-    def write_together(self, requests: Sequence[Generate]) -> list[Generated]:
+    def write_together(self, requests: Sequence[Generate], temperature: float) -> list[Generated]:
         self.asked.append(len(requests))
         return [Generated(says(request.messages)) for request in requests]
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from swiftagent.errors import ConfigError, RowError
-from swiftagent.evaluate.predictions import align, has_gold, llamafactory_gold
+from swiftagent.evaluate.predictions import align, is_llamafactory, llamafactory_gold
 from swiftagent.evaluate.scoring import Gold, gold_from, score_model
+from swiftagent.evaluate.session import EvaluationOptions, evaluate_predictions
 from swiftagent.evaluate.writing import Entry
 from swiftagent.io.jsonl import BadRow, Row, decode, encode
+from swiftagent.scores.calls import Predicted
 from swiftagent.trajectory.types import Answer, Call, Observation, Question, Tool, Trajectory
 
 
@@ -32,8 +35,8 @@ def call(city: str) -> str:
     return f'Action: weather\nAction Input: {{"city": "{city}"}}'
 
 
-def exact(kept: Gold, entries: dict[str, Entry]) -> tuple[float | None, int]:
-    found = score_model(kept, entries, {}, {}).metrics["call_exact"]
+def exact(kept: Gold, entries: dict[str, Predicted]) -> tuple[float | None, int]:
+    found = score_model(kept, entries, {}, {}).ratios.estimates()["call_exact"]
     return found.value, found.n
 
 
@@ -57,10 +60,10 @@ def test_texts_by_step_id():
 
 
 def test_our_own_log():
-    entries = [Entry("tuned", "step", step.id, "", [], "3C") for step in gold().steps]
+    entries = [Entry(model="tuned", kind="step", id=step.id, answer="3C") for step in gold().steps]
     lines: list[dict[str, Any]] = [
         {"settings": {}},
-        decode(encode(Entry("base", "step", "a#0"))),
+        decode(encode(Entry(model="base", kind="step", id="a#0"))),
         *map(decode, map(encode, entries)),
     ]
     kept, found = align(gold(), raw(*lines), {})
@@ -94,7 +97,7 @@ def test_bfcl_results():
         ),
         ([{"text": "x"}], "p.jsonl:1: a prediction needs the `id` of its gold row"),
         ([{"id": "a", "other": 1}], "p.jsonl:1: no prediction; expected one of result, text"),
-        ([{"settings": {}}], "4 of 4 decision points have no prediction"),
+        ([{"settings": {}}], "2 of 2 decision points have no prediction"),
     ],
 )
 def test_what_does_not_line_up_is_refused(values: list[dict[str, Any]], message: str):
@@ -114,10 +117,9 @@ def test_llamafactory_brings_its_gold():
         {"prompt": prompt, "label": "I cannot do that.", "predict": call("Rome")},
         {"prompt": prompt, "label": call("Bern"), "predict": ""},
     )
-    brings, again = has_gold(rows)
-    kept, entries = llamafactory_gold(again)
-    found = score_model(kept, entries, {}, {}).metrics
-    assert brings
+    kept, entries = llamafactory_gold(rows)
+    found = score_model(kept, entries, {}, {}).ratios.estimates()
+    assert is_llamafactory(rows[0].value)
     assert (found["call_exact"].value, found["call_exact"].n) == (2 / 3, 3)
     assert (found["no_call_recall"].value, found["parsable"].value) == (0.0, 0.75)
 
@@ -127,8 +129,12 @@ def test_llamafactory_rows_without_gold_are_refused():
         llamafactory_gold(raw({"label": "", "predict": "x"}))
     with pytest.raises(RowError, match=r"p.jsonl:2: expected `predict` and `label`"):
         llamafactory_gold(raw({"label": "a", "predict": "x"}, {"predict": "x"}))
+
+
+def test_a_file_without_predictions_is_refused(tmp_path: Path):
+    (tmp_path / "empty.jsonl").write_text("")
     with pytest.raises(ConfigError, match="holds no row"):
-        has_gold([])
+        evaluate_predictions(str(tmp_path / "empty.jsonl"), EvaluationOptions(), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +145,7 @@ def test_json_with_a_name_is_an_answer_not_a_call(text: str):
     rows = [Row({"prompt": "Read: Ann, 7", "label": '{"name": "Ann", "age": 7}', "predict": text}, "p:1")]
     found, entries = llamafactory_gold(rows)
     assert found.steps[0].calls == ()
-    assert (entries["row0#0"].calls, entries["row0#0"].answer) == ([], text)
+    assert (entries["row0#0"].calls, entries["row0#0"].answer) == ((), text)
 
 
 def test_two_predictions_for_one_row_are_refused():

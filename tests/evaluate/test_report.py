@@ -24,8 +24,7 @@ from swiftagent.evaluate.report import (
     sentence,
 )
 from swiftagent.evaluate.scoring import Scored, gold_from, score_model, summary
-from swiftagent.evaluate.writing import Entry
-from swiftagent.scores.calls import Attempt
+from swiftagent.scores.calls import Attempt, Predicted
 from swiftagent.scores.gate import parse_gate
 from swiftagent.trajectory.types import Answer, Call, Question, Tool, Trajectory
 
@@ -45,11 +44,9 @@ def scored(right: int) -> Scored:
     entries = {}
     for number, step in enumerate(gold.steps):
         if step.calls:
-            entries[step.id] = Entry(
-                "m", "step", step.id, EVIL, [Attempt("weather", {"n": number if number < right else -1})]
-            )
+            entries[step.id] = Predicted((Attempt("weather", {"n": number if number < right else -1}),), text=EVIL)
         else:
-            entries[step.id] = Entry("m", "step", step.id, "hi", [], "hi")
+            entries[step.id] = Predicted(answer="hi", text="hi")
     return score_model(gold, entries, {}, {})
 
 

@@ -12,9 +12,9 @@ from swiftagent.agent.drive import Usage
 from swiftagent.agent.loop import Generate
 from swiftagent.agent.native import Native
 from swiftagent.errors import SetupError
-from swiftagent.evaluate.scoring import differences, gold_from, score_model, summary
-from swiftagent.evaluate.writing import Entry, Log, Writer
-from swiftagent.scores.calls import Attempt
+from swiftagent.evaluate.scoring import gold_from, score_model, summary
+from swiftagent.evaluate.writing import Entry, Log, Writer, works_of
+from swiftagent.scores.calls import Attempt, Predicted
 from swiftagent.scores.gate import parse_gate
 from swiftagent.trajectory.content import seen_in_training
 from swiftagent.trajectory.types import Answer, Call, Observation, Question, Tool, Trajectory
@@ -65,14 +65,12 @@ class Scripted:
     def close(self) -> None: ...
 
 
-def nothing() -> None: ...
+def nothing(more: int) -> None: ...
 
 
 def written(engine: Scripted, log: Log, name: str) -> None:
     gold = gold_from(ROWS)
-    writer = Writer(name, engine, log)
-    writer.steps(gold.steps, nothing)
-    writer.runs(gold.tasks, nothing)
+    Writer(name, engine, log).finish(works_of("step", gold.steps) + works_of("run", gold.tasks), nothing)
 
 
 @pytest.fixture
@@ -90,7 +88,7 @@ def test_a_perfect_model_and_one_that_only_hums(log: Log):
         name: score_model(gold, log.of(name, "step"), log.of(name, "run"), {}, own_name="Ember")
         for name in ("base", "tuned")
     }
-    values = {name: {k: v.value for k, v in found.metrics.items() if v.n} for name, found in scored.items()}
+    values = {name: {k: v.value for k, v in found.ratios.estimates().items() if v.n} for name, found in scored.items()}
     perfect = {
         "parsable",
         "call_exact",
@@ -104,11 +102,11 @@ def test_a_perfect_model_and_one_that_only_hums(log: Log):
     assert {name for name in perfect if values["tuned"][name] != 1.0} == set()
     assert values["tuned"]["steps_to_finish"] == 1.0
     assert values["base"]["call_exact"] == values["base"]["free_calls"] == values["base"]["self_cognition"] == 0.0
-    found = differences(scored["base"], scored["tuned"])["call_exact"]
-    assert (found.value, found.n, found.test) == (1.0, 2, "McNemar exact")
-    # the tuned model answers at other steps than the base: no pairs of right and wrong
-    assert differences(scored["base"], scored["tuned"])["no_call_precision"].test == "paired bootstrap"
     told = summary(gold, scored, rules=parse_gate({"call_exact": {"min": 0.9, "gain": 0.5}, "parsable": {"min": 0.5}}))
+    found = told["difference"]["call_exact"]
+    assert (found["value"], found["n"], found["test"]) == (1.0, 2, "McNemar exact")
+    # the tuned model answers at other steps than the base: no pairs of right and wrong
+    assert told["difference"]["no_call_precision"]["test"] == "paired bootstrap"
     assert told["gate"]["passed"] is True
     assert told["tuned"]["call_exact"] == {"value": 1.0, "n": 2, "low": pytest.approx(0.158, abs=0.001), "high": 1.0}
     assert told["groups"]["tuned"]["tool"]["weather"]["call_exact"]["n"] == 2
@@ -138,11 +136,11 @@ def test_parallel_calls_are_asked_for_one_after_the_other(log: Log):
             city = "Rome" if messages[-1]["role"] == "user" else "Oslo"
             return f'Action: weather\nAction Input: {{"city": "{city}"}}'
 
-    Writer("tuned", TwoCalls(), log).steps(gold.steps[:1], nothing)
+    Writer("tuned", TwoCalls(), log).finish(works_of("step", gold.steps[:1]), nothing)
     entry = log.of("tuned", "step")["p#0"]
     assert [call.arguments["city"] for call in entry.calls] == ["Rome", "Oslo"]
     scored = score_model(gold_from([Trajectory(events[:-1], (WEATHER,), "p")]), {"p#0": entry}, {}, {})
-    assert scored.metrics["parallel_match"].value == 1.0
+    assert scored.ratios.estimates()["parallel_match"].value == 1.0
 
 
 def test_an_evaluation_goes_on_where_it_stopped(tmp_path: Path):
@@ -203,9 +201,13 @@ def test_one_id_twice_is_told_apart_and_a_limit_is_spread():
 
 def test_bits_per_byte_is_the_ratio_of_the_sums_over_plain_chat():
     gold = gold_from([CHAT, Trajectory((Question("bye"), Answer("see you soon")), (), "bye"), WHO, ROWS[0]])
-    steps = {step.id: Entry("tuned", "step", step.id, answer="x") for step in gold.steps}
-    bits = [Entry("tuned", "likelihood", step.id, bits=16.0, bytes=len(step.answer or "")) for step in gold.chats]
-    found = score_model(gold, steps, {}, {entry.id: entry for entry in bits}).metrics["bits_per_byte"]
+    steps = {step.id: Predicted(answer="x") for step in gold.steps}
+    bits = [
+        Entry(model="tuned", kind="likelihood", id=step.id, bits=16.0, bytes=len(step.answer or ""))
+        for step in gold.chats
+    ]
+    scored = score_model(gold, steps, {}, {entry.id: entry for entry in bits})
+    found = scored.ratios.estimates(not_shares=["bits_per_byte"])["bits_per_byte"]
     assert (found.value, found.n) == (32 / (8 + 12), 2)
 
 
@@ -219,6 +221,6 @@ def test_native_calls_are_asked_for_and_read(log: Log):
 
     gold = gold_from(ROWS[:1])
     engine = NativeCalls()
-    Writer("tuned", engine, log, Native()).steps(gold.steps[:1], nothing)
+    Writer("tuned", engine, log, Native()).finish(works_of("step", gold.steps[:1]), nothing)
     assert engine.declared == (WEATHER,)
-    assert log.of("tuned", "step")["r0#0"].calls == [Attempt("weather", {"city": "Oslo"})]
+    assert log.of("tuned", "step")["r0#0"].calls == (Attempt("weather", {"city": "Oslo"}),)

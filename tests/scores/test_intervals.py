@@ -8,11 +8,9 @@ import pytest
 from swiftagent.scores.intervals import Ratios, mcnemar, paired_differences
 
 
-def filled(values: list[float]) -> Ratios:
-    ratios = Ratios(("right",))
-    for index, value in enumerate(values):
-        ratios.add(f"row{index}", {"right": (value, 1.0)})
-    return ratios
+def filled(values: list[float], by_step: bool = False) -> Ratios:
+    rows = [f"row{index}" for index in range(len(values))]
+    return Ratios(("right",), rows, [{"right": (value, 1.0)} for value in values], rows if by_step else ())
 
 
 def test_the_interval_of_a_share_is_that_of_theory():
@@ -25,11 +23,8 @@ def test_the_interval_of_a_share_is_that_of_theory():
 
 def test_rows_are_resampled_not_steps():
     """100 steps of 10 rows, alike within a row, know what 10 rows know."""
-    ratios = Ratios(("right",))
-    for row in range(10):
-        for _ in range(10):
-            ratios.add(f"row{row}", {"right": (float(row < 5), 1.0)})
-    found = ratios.estimates()["right"]
+    parts = [{"right": (float(step < 50), 1.0)} for step in range(100)]
+    found = Ratios(("right",), [f"row{step // 10}" for step in range(100)], parts).estimates()["right"]
     assert found.n == 100
     assert found.high - found.low > 0.5
 
@@ -38,14 +33,10 @@ def test_a_part_is_what_its_additions_alone_would_be():
     generator = np.random.default_rng(1)
     additions = [(f"row{number % 7}", {"a": (float(generator.integers(4)), 4.0)}) for number in range(60)]
     additions += [("row3", {"b": (0.1 * number, 1.0), "a": (1.0, 1.0)}) for number in range(20)]
-    whole, alone = Ratios(("a", "b")), Ratios(("a", "b"))
-    for addition in additions:
-        whole.add(*addition)
+    whole = Ratios(("a", "b"), *zip(*additions, strict=True))
     chosen = [71, *range(0, 60, 3), 70]
-    for number in chosen:
-        alone.add(*additions[number])
+    alone = Ratios(("a", "b"), *zip(*[additions[number] for number in chosen], strict=True))
     assert whole.part(chosen).estimates() == alone.estimates()
-    assert set(whole.part(chosen).clusters) == set(alone.clusters)
     assert whole.part([]).estimates()["a"].value is None
 
 
@@ -65,15 +56,13 @@ def test_coverage_of_the_interval():
 
 @pytest.mark.parametrize(("lost", "gained", "p"), [(0, 0, 1.0), (0, 5, 0.0625), (1, 9, 0.021484375), (5, 5, 1.0)])
 def test_mcnemar(lost: int, gained: int, p: float):
-    pairs = [(True, False)] * lost + [(False, True)] * gained + [(True, True)] * 7
-    assert mcnemar(pairs) == pytest.approx(p)
+    assert mcnemar(gained, lost) == pytest.approx(p)
 
 
 def test_a_paired_difference_is_tighter_than_two_apart():
     base = [float(i % 2) for i in range(200)]
     tuned = [1.0 if i < 20 else value for i, value in enumerate(base)]
-    pairs = [(bool(b), bool(t)) for b, t in zip(base, tuned, strict=True)]
-    found = paired_differences(filled(base), filled(tuned), {"right": pairs})["right"]
+    found = paired_differences(filled(base, True), filled(tuned, True))["right"]
     assert found.value == pytest.approx(0.05)
     assert (found.n, found.test, found.is_noise) == (200, "McNemar exact", False)
     assert found.high - found.low < 0.07
@@ -81,18 +70,23 @@ def test_a_paired_difference_is_tighter_than_two_apart():
 
 
 def test_no_difference_is_noise():
-    found = paired_differences(filled([1.0, 0.0] * 30), filled([0.0, 1.0] * 30), {})["right"]
+    found = paired_differences(filled([1.0, 0.0] * 30), filled([0.0, 1.0] * 30))["right"]
     assert (found.value, found.is_noise, found.test) == (0.0, True, "paired bootstrap")
 
 
 def test_nothing_measured():
-    empty = paired_differences(Ratios(("right",)), Ratios(("right",)), {})["right"]
+    empty = paired_differences(filled([]), filled([], True))["right"]
     assert (empty.value, empty.n, empty.p, empty.is_noise) == (None, 0, None, True)
 
 
 @pytest.mark.parametrize(("rows", "is_noise"), [(1, True), (5, True), (6, False)])
 @pytest.mark.parametrize("by_step", [True, False])
 def test_a_few_rows_prove_nothing_however_alike_they_are(rows: int, is_noise: bool, by_step: bool):
-    pairs = {"right": [(True, False)] * rows} if by_step else {}
-    found = paired_differences(filled([1.0] * rows), filled([0.0] * rows), pairs)["right"]
+    found = paired_differences(filled([1.0] * rows, by_step), filled([0.0] * rows, by_step))["right"]
     assert (found.value, found.p, found.is_noise) == (-1.0, pytest.approx(2.0 ** (1 - rows)), is_noise)
+
+
+def test_a_metric_measured_by_halves_or_at_other_steps_has_no_pairs_of_right_and_wrong():
+    base = Ratios(("half", "elsewhere"), "ab", [{"half": (0.5, 1.0), "elsewhere": (1.0, 1.0)}, {}], "ab")
+    tuned = Ratios(("half", "elsewhere"), "ab", [{"half": (1.0, 1.0)}, {"elsewhere": (1.0, 1.0)}], "ab")
+    assert {found.test for found in paired_differences(base, tuned).values()} == {"paired bootstrap"}

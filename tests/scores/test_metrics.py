@@ -10,7 +10,7 @@ import pytest
 from swiftagent.evaluate.page import page
 from swiftagent.evaluate.report import comparison, headline, markdown
 from swiftagent.evaluate.scoring import gold_from, score_model, summary
-from swiftagent.evaluate.writing import Entry
+from swiftagent.scores.calls import Predicted
 from swiftagent.scores.gate import parse_gate
 from swiftagent.scores.metrics import METRICS, Metric, next_step_metrics
 from swiftagent.trajectory.types import Answer, Call, Observation, Question, Tool, Trajectory
@@ -27,9 +27,7 @@ def test_a_metric_is_added_in_one_place(monkeypatch: pytest.MonkeyPatch):
     gold = gold_from([Trajectory(events, (Tool("weather"),), f"r{n}") for n in range(10)])
 
     def model(text: str):
-        return score_model(
-            gold, {step.id: Entry("m", "step", step.id, text, answer=text) for step in gold.steps}, {}, {}
-        )
+        return score_model(gold, {step.id: Predicted(answer=text, text=text) for step in gold.steps}, {}, {})
 
     monkeypatch.setenv("COLUMNS", "100")  # scripts/docs sets both, and the test gives them back
     monkeypatch.setenv("NO_COLOR", "1")

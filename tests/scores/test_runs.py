@@ -32,9 +32,9 @@ def test_one_task_a_question():
 
 def test_results_are_replayed_by_what_was_asked():
     replay = Replay(FIRST.calls, FIRST.results)
-    assert [replay.result(call) for call in EXACT] == ["20C", "3C"]
-    assert replay.result(EXACT[0]) == "20C"
-    assert replay.result(Attempt("weather", {"city": "Paris"})) == NO_RESULT
+    assert [replay.call(call).text for call in (ROME, OSLO)] == ["20C", "3C"]
+    assert replay.call(ROME).text == "20C"
+    assert replay.call(Call("weather", {"city": "Paris"})).text == NO_RESULT
 
 
 def test_a_run_that_finished():
