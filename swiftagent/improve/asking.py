@@ -1,9 +1,10 @@
 """Questions with known answers, made of a user's own training rows: the values of a call are exchanged for others.
 
 A call's values that stand in the question ("Oslo", "Friday") are replaced there, in the thought before the call and in
-its arguments, by values that other rows give the same parameter. The row ends with its first calls: what a tool would
-answer for the new values is known to nobody. Nothing of the evaluation set is asked: no question of it, no call of it,
-and no wording of it that training does not have.
+its arguments, by values that other rows give the same parameter; the tools that stand beside those it calls are
+exchanged for others. The row ends with its first calls: what a tool would answer for the new values is known to nobody.
+Nothing of the evaluation set is asked: no question of it, no call of it, and no wording of it that training does not
+have.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import msgspec
 
 from swiftagent.scores.calls import DecisionPoint, steps_of
 from swiftagent.trajectory.react import language_of
-from swiftagent.trajectory.types import Call, Event, Json, Question, Thought, Trajectory
+from swiftagent.trajectory.types import Call, Event, Json, Question, Thought, Tool, Trajectory
 
 _VARIANTS = 4  # of one row at most, so that no wording fills the questions
 
@@ -83,17 +84,19 @@ def _first_tool(row: Trajectory) -> str:
 
 def _varied(training: Sequence[Trajectory], dice: random.Random) -> Iterator[Trajectory]:
     """Rows with exchanged values, in random order, round after round until a round brings none."""
-    values = _values(training)
+    values, beside = _values(training), _offered_beside(training)
+    sizes = [len(row.tools) for row in training if row.tools]
     rows = [(row, step) for row in training for step in list(steps_of(row))[:1] if step.calls and row.is_agentic]
     for _ in range(_VARIANTS):
         dice.shuffle(rows)
         for row, step in rows:
             varied = exchanged(row, step, values, dice)
             if varied is not None:
-                yield varied
+                yield _with_other_tools(varied, beside, dice.choice(sizes), dice)
 
 
 _Values = dict[tuple[str, str, str], list[Json]]
+_Beside = dict[str, dict[str, Tool]]
 
 
 def _values(rows: Iterable[Trajectory]) -> _Values:
@@ -106,6 +109,32 @@ def _values(rows: Iterable[Trajectory]) -> _Values:
                     if isinstance(value, (str, int, float)) and not isinstance(value, bool):
                         found[event.tool, name, language_of(str(value))][str(value)] = value
     return {key: list(by_text.values()) for key, by_text in found.items()}
+
+
+def _offered_beside(rows: Iterable[Trajectory]) -> _Beside:
+    """Called tool: the tools that some row offered with it and did not call, so that the choice is known."""
+    found: _Beside = defaultdict(dict)
+    for row in rows:
+        called = _called(row)
+        for name in called:
+            found[name] |= {tool.name: tool for tool in row.tools if tool.name not in called}
+    return found
+
+
+def _called(row: Trajectory) -> set[str]:
+    return {event.tool for event in row.events if isinstance(event, Call)}
+
+
+def _with_other_tools(row: Trajectory, beside: _Beside, size: int, dice: random.Random) -> Trajectory:
+    """The row with its own number of tools or another row's greater one, in another order: those that it calls, and
+    others that stood beside them before."""
+    called = _called(row)
+    own = [tool for tool in row.tools if tool.name in called]
+    others = [beside[name] for name in sorted(called)]
+    known = sorted(set.intersection(*map(set, others)) - called)
+    chosen = dice.sample(known, min(len(known), max(size, len(row.tools)) - len(own)))
+    tools = [*own, *(others[0][name] for name in chosen)]
+    return msgspec.structs.replace(row, tools=tuple(dice.sample(tools, len(tools))))
 
 
 def exchanged(row: Trajectory, step: DecisionPoint, values: _Values, dice: random.Random) -> Trajectory | None:

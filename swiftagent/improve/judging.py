@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import islice
 
 import msgspec
 
@@ -118,6 +119,13 @@ def lesson(row: Trajectory, tries: Sequence[Try], verdicts: Sequence[Judgement])
         return kind, _row(row, (*context, *seen, *(map(_renamed, left) if seen else left)))
     right = next((each for each, verdict in zip(tries, verdicts, strict=True) if verdict.right), None)
     return None if right is None else ("kept", _row(row, (*context, *right.events)))
+
+
+def most_to_learn(found: list[tuple[str, Trajectory]]) -> list[tuple[str, Trajectory]]:
+    """The lessons of wrong tries, and of right ones as many, since what the model can do already teaches little; all
+    where no gold is known, and so no lesson is of a wrong try."""
+    wrong = [each for each in found if each[0] != "kept"]
+    return [*wrong, *islice((each for each in found if each[0] == "kept"), len(wrong) or None)]
 
 
 def _until_wrong(each: Try, verdict: Judgement, gold: Sequence[Event]) -> tuple[list[Event], Sequence[Event]]:

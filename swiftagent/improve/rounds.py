@@ -9,6 +9,7 @@ OUT/improve.json                the rounds: parents, counts, gain with its inter
 from __future__ import annotations
 
 import json
+import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -29,7 +30,7 @@ from swiftagent.evaluate.target import default_data
 from swiftagent.evaluate.writing import Entry, read_entries
 from swiftagent.formats.writers.openai import render
 from swiftagent.improve.asking import Questions, ask
-from swiftagent.improve.judging import Check, Judgement, Try, judge, lesson
+from swiftagent.improve.judging import Check, Judgement, Try, judge, lesson, most_to_learn
 from swiftagent.improve.trying import Trying
 from swiftagent.io.jsonl import encode, write_json, write_lines
 from swiftagent.io.own_command import run_command
@@ -108,14 +109,14 @@ class Outcome(msgspec.Struct):
 
 def first_questions(plan: Rounds) -> dict[str, Any]:
     """What the first round would ask: how many questions, why others are left out, and the first five."""
-    found = _questions(plan, plan.run)
+    found = _questions(plan, plan.run.data_files())
     first = [render(row)[0]["messages"] for row in found.rows[:5]]
     return {"questions": len(found.rows), "left_out": dict(found.left_out), "first": first}
 
 
-def _questions(plan: Rounds, parent: Run) -> Questions:
+def _questions(plan: Rounds, files: Sequence[str]) -> Questions:
     """Other questions in each round, since each round has one file more. Raises SetupError where there are none."""
-    own, files = _rows(plan.questions), parent.data_files()
+    own = _rows(plan.questions)
     if plan.questions and not own:
         names = ", ".join(plan.questions)
         raise SetupError(f"--questions: {names}: no row can be read; `swiftagent convert {names} -o OUT` says why")
@@ -128,7 +129,9 @@ def _questions(plan: Rounds, parent: Run) -> Questions:
 
 def improve(plan: Rounds) -> list[Outcome]:
     """Run the rounds that are not done; returns all, the last with the reason why it is the last."""
-    began, best = time.monotonic(), plan.run
+    began, best, files = time.monotonic(), plan.run, plan.run.data_files()
+    if not files:
+        raise SetupError(f"{best.folder}: its training data is not here, so nothing can be asked; bring it back")
     _evaluated(plan, best, plan.out)
     outcomes: list[Outcome] = []
     for number in range(1, plan.rounds + 1):
@@ -138,33 +141,37 @@ def improve(plan: Rounds) -> list[Outcome]:
                 f"round {number} is not begun: {minutes:.0f} minutes are over (--max-minutes {plan.max_minutes:g})"
             )
             break
-        outcome = _round(plan, best, number)
+        outcome = _round(plan, best, number, files)
         outcomes.append(outcome)
         write_json(plan.out / "improve.json", {"run": plan.run.name, "rounds": msgspec.to_builtins(outcomes)})
         plan.tell(f"round {number}: {outcome.reason}")
         if outcome.kept:
             best = find_run(outcome.run, str(plan.run.folder.parent))
+            files = [*files, str(_lessons(plan, number))]
         if not outcome.kept or (outcome.gain or {}).get("is_noise") and not plan.all_rounds:
             break
     return outcomes
 
 
-def _round(plan: Rounds, parent: Run, number: int) -> Outcome:
-    folder = plan.out / f"round-{number}"
+def _lessons(plan: Rounds, number: int) -> Path:
+    return plan.out / f"round-{number}" / "lessons.jsonl"
+
+
+def _round(plan: Rounds, parent: Run, number: int, files: Sequence[str]) -> Outcome:
+    """One round from `parent`. files: what it and the runs before it learned from."""
+    lessons = _lessons(plan, number)
+    folder, report = lessons.parent, lessons.with_name("lessons.report.json")
     folder.mkdir(parents=True, exist_ok=True)
-    files = parent.data_files()
-    if not files:
-        raise SetupError(f"{parent.folder}: its training data is not here, so nothing can be asked; bring it back")
-    lessons, report = folder / "lessons.jsonl", folder / "lessons.report.json"
     if not report.is_file():
-        write_json(report, _ask_and_judge(plan, parent, folder))
+        write_json(report, _ask_and_judge(plan, parent, folder, files))
     about = json.loads(report.read_text(encoding="utf-8"))
     counts = {name: about[name] for name in ("asked", "left_out", "verdicts", "lessons")}
     outcome = Outcome(number, {"run": parent.name, "data": {path: sha256_of(path) for path in files}}, **counts)
     if not outcome.lessons:
         outcome.reason = f"nothing to learn: {outcome.asked:,} questions left no lesson"
         return outcome
-    run = _trained(plan, parent, f"{plan.run.name}-round{number}", [*files, str(lessons)])
+    rows = [*files, str(lessons)] if plan.scratch else [str(_replay(plan, files, lessons)), str(lessons)]
+    run = _trained(plan, parent, f"{plan.run.name}-round{number}", rows)
     run.update(parents={"run": parent.name, "lessons": str(lessons)})
     outcome.run = run.name
     outcome.gate_passed = _evaluated(plan, run, folder)
@@ -172,6 +179,16 @@ def _round(plan: Rounds, parent: Run, number: int) -> Outcome:
     outcome.gain = gain.as_dict()
     decide(outcome, gain)
     return outcome
+
+
+def _replay(plan: Rounds, files: Sequence[str], lessons: Path) -> Path:
+    """As many rows of the data before as there are lessons, so that a model that trains on forgets none of it."""
+    path = lessons.with_name("replay.jsonl")
+    if not path.is_file():
+        lines = [line for file in files for line in Path(file).read_bytes().splitlines()]
+        count = min(len(lines), len(lessons.read_bytes().splitlines()))
+        write_lines(path, map(msgspec.Raw, random.Random(plan.seed).sample(lines, count)))
+    return path
 
 
 def decide(outcome: Outcome, gain: MetricDifference) -> None:
@@ -189,20 +206,18 @@ def decide(outcome: Outcome, gain: MetricDifference) -> None:
         outcome.reason = f"kept: {shown}{', within its noise' if gain.is_noise else ''}"
 
 
-def _ask_and_judge(plan: Rounds, parent: Run, folder: Path) -> dict[str, Any]:
+def _ask_and_judge(plan: Rounds, parent: Run, folder: Path, files: Sequence[str]) -> dict[str, Any]:
     """Write questions, tries and lessons of a round; returns their counts."""
-    questions = _questions(plan, parent)
+    questions = _questions(plan, files)
     write_lines(folder / "questions.jsonl", questions.rows)
     verdicts: Counter[str] = Counter()
-    kinds: Counter[str] = Counter()
-    kept: list[Trajectory] = []
+    found: list[tuple[str, Trajectory]] = []
     tokens = done = 0
     for done, (row, tries, judged) in enumerate(_judged(plan, parent, questions.rows, folder / "tries.jsonl"), 1):
         verdicts.update(verdict.reason for verdict in judged)
         learnt = lesson(row, tries, judged)
         if learnt is not None:
-            kinds[learnt[0]] += 1
-            kept.append(msgspec.structs.replace(learnt[1], source=f"improve:{row.id}"))
+            found.append((learnt[0], msgspec.structs.replace(learnt[1], source=f"improve:{row.id}")))
         if done % 50 == 0:
             plan.tell(
                 f"{parent.name}: {done:,} of {len(questions.rows):,} questions, {verdicts['right']:,} tries right"
@@ -211,8 +226,11 @@ def _ask_and_judge(plan: Rounds, parent: Run, folder: Path) -> dict[str, Any]:
         if plan.max_tokens is not None and tokens >= plan.max_tokens:
             break
     style = prompt_style(parent.data_files()) or "auto"
-    write_lines(folder / "lessons.jsonl", (to_record(row, style) for row in kept))
-    counts = {"left_out": dict(questions.left_out), "verdicts": dict(verdicts), "lessons": dict(kinds)}
+    lessons = most_to_learn(found)
+    write_lines(folder / "lessons.jsonl", (to_record(row, style) for _, row in lessons))
+    left_out = questions.left_out + Counter({"right-already": len(found) - len(lessons)})
+    kinds = Counter(kind for kind, _ in lessons)
+    counts = {"left_out": dict(left_out), "verdicts": dict(verdicts), "lessons": dict(kinds)}
     return {"asked": done, **counts, "tokens": tokens}  # fewer than there are where the tokens are spent
 
 

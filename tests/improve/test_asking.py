@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from swiftagent.convert.reading import read_trajectories
@@ -46,6 +47,21 @@ def test_values_are_exchanged_everywhere_and_the_row_ends_with_its_calls() -> No
         Thought("I look up Rome."),
         Call("get_weather", {"city": "Rome"}, "c0"),
     )
+
+
+def test_a_question_is_asked_with_other_tools_that_stood_beside_its_own() -> None:
+    tools = {name: msgspec.structs.replace(WEATHER, name=name) for name in ("radio", "alarm", "forecast")}
+    cities = ("Oslo", "Rome", "Lima", "Kyiv", "Bonn", "Riga")
+    rows = [row(city, f"{{}}: do I need a coat{'?' * n}") for n, city in enumerate(cities)]
+    offered = [(WEATHER, tools["radio"]), (tools["alarm"], WEATHER), (WEATHER,)]
+    rows = [msgspec.structs.replace(each, tools=offered[n % 3]) for n, each in enumerate(rows)]
+    # It stands beside another tool alone: whether it answers these questions too is not known.
+    other = (Question("Rain?"), Call("alarm", {"on": "Rain"}, "c0"))
+    rows.append(Trajectory(other, (tools["alarm"], tools["forecast"]), "other", "rows:other"))
+    asked = ask(rows, [], 40, 0).rows
+    seen = {tuple(tool.name for tool in each.tools) for each in asked}
+    assert all("get_weather" in names and set(names) <= {"get_weather", "radio", "alarm"} for names in seen)
+    assert {("radio", "get_weather"), ("get_weather", "alarm")} <= seen  # both ways round
 
 
 def test_a_value_inside_another_word_is_left_alone() -> None:

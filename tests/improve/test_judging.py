@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from swiftagent.improve.judging import Try, judge, lesson
+from swiftagent.improve.judging import Try, judge, lesson, most_to_learn
 from swiftagent.trajectory.record import to_record
 from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, Thought, Tool, Trajectory
 
@@ -88,3 +88,10 @@ def test_right_steps_before_the_wrong_one_are_trained_and_the_rest_of_gold_follo
     assert trained == [("Thought", ""), rome, ("Thought", ""), oslo]
     assert learnt.events[-1] == Call("get_weather", {"city": "Oslo"}, "g-c1")
     assert to_record(learnt)
+
+
+def test_as_many_right_tries_are_lessons_as_wrong_ones() -> None:
+    row = Trajectory(())
+    found = [("kept", row), ("kept", row), ("taught", row), ("kept", row), ("corrected", row)]
+    assert [kind for kind, _ in most_to_learn(found)] == ["taught", "corrected", "kept", "kept"]
+    assert most_to_learn(found[:2]) == found[:2]

@@ -40,6 +40,7 @@ def test_a_round_asks_trains_evaluates_and_says_why_it_was_not_kept(
     gold = tmp_path / "gold.jsonl"
     gold.write_text("\n".join((root / "datasets" / "heldout.jsonl").read_text(encoding="utf-8").splitlines()[:4]))
     words = ["improve", "demo", "--runs", runs, "--data", gold, "--ask", 6, "--tries", 1, "--device", "cpu", "--json"]
+    words += ["--on-adapter"]
     changes = ["--set", "max_steps=2", "preflight=off", "eval_strategy=no", "save_steps=2"]
     # Killed when it judges the third right try, it asks what is left alone.
     check = tmp_path / "check.py"
@@ -54,15 +55,19 @@ def test_a_round_asks_trains_evaluates_and_says_why_it_was_not_kept(
     assert tries.read_bytes().startswith(before)
     [outcome] = json.loads(done.stdout)["rounds"]
     assert outcome["asked"] == 6
-    assert sum(outcome["lessons"].values()) == 6
+    right_already = outcome["left_out"].get("right-already", 0)
+    assert sum(outcome["lessons"].values()) == 6 - right_already
     # The gate of the demo asks for chat rows too, which four rows of calls do not measure.
     assert (outcome["kept"], outcome["gate_passed"]) == (False, False)
     assert outcome["reason"].startswith("not kept: the gate was not passed")
     run = json.loads((runs / "demo-round1" / "run.json").read_text(encoding="utf-8"))
     lessons = runs / "demo-improve" / "round-1" / "lessons.jsonl"
     assert run["parents"] == {"run": "demo", "lessons": str(lessons)}
-    assert len(run["config"]["data"]) == 2
-    assert len(lessons.read_text(encoding="utf-8").splitlines()) == 6
+    replay = lessons.with_name("replay.jsonl")
+    assert run["config"]["data"] == [str(replay), str(lessons)]
+    learned, before = (path.read_text(encoding="utf-8").splitlines() for path in (lessons, replay))
+    assert len(learned) == len(before) == 6 - right_already
+    assert set(before) <= set((runs / "demo-data" / "mix.jsonl").read_text(encoding="utf-8").splitlines())
     kept = json.loads((runs / "demo-improve" / "improve.json").read_text(encoding="utf-8"))
     assert kept["rounds"] == [outcome]
 
