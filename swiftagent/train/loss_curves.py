@@ -22,7 +22,7 @@ COLORS = ("#1f6feb", "#9ec1f7", "#11734b", "#b8600b", "#8b3fb0", "#b42318", "#5b
 
 
 class Curve(msgspec.Struct, frozen=True):
-    """One series in drawing coordinates. marked: each point gets a dot."""
+    """One series in drawing coordinates. number: of its color. marked: each point gets a dot."""
 
     name: str
     points: list[Point]
@@ -100,11 +100,18 @@ def plot(series: Mapping[str, list[Point]]) -> Plot | None:
 
     curves = [
         Curve(name, [(x(at), y(value)) for at, value in points], number, name.startswith("eval") or len(points) == 1)
-        for number, (name, points) in enumerate(series.items())
+        for number, (name, points) in zip(_colors(series), series.items(), strict=True)
     ]
     y_ticks = [(y(value), f"{value:.3g}") for value in _ticks(low, high, is_log)]
     x_ticks = [(x(step), f"{step:g}") for step in _ticks(min(steps), max(steps), False) if step == int(step)]
     return Plot(curves, x_ticks, y_ticks, is_log)
+
+
+def _colors(series: Iterable[str]) -> list[int]:
+    """The number of each series' color: an evaluation has that of what it evaluates."""
+    names = ["loss" if name == "eval" else name.removeprefix("eval ") for name in series]
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    return [numbers[name] for name in names]
 
 
 def _ticks(low: float, high: float, is_log: bool) -> list[float]:
@@ -132,7 +139,7 @@ def draw(folder: Path) -> Path | None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(9, 5), constrained_layout=True)
-    for number, (name, points) in enumerate(series.items()):
+    for number, (name, points) in zip(_colors(series), series.items(), strict=True):
         axes.plot(*zip(*points, strict=True), label=name, color=COLORS[number % len(COLORS)], **_look(name))
     if is_wide(value for points in series.values() for _, value in points):
         _log_axis(axes)

@@ -18,6 +18,7 @@ def test_the_curve_holds_its_average_channels_and_the_evaluation_in_a_fixed_orde
     assert drawn is not None and drawn.is_log
     found = [(curve.name, curve.marked) for curve in drawn.curves]
     assert found == [("loss", False), ("average", False), ("agent", False), ("eval", True)]
+    assert drawn.curves[3].number == drawn.curves[0].number  # one color
     assert plot(loss_series(LINES[:1])) is None
 
 
