@@ -75,7 +75,7 @@ class _Conversion:
         self.records: list[tuple[int, ...]] = []
         self.fingerprints: list[Fingerprint] = []
         self.needs_fingerprints = needs_fingerprints(task.recipe)
-        self.is_filtered = task.source.filter != Filter()
+        self.has_rules = bool(task.source.leave_out) or task.source.filter != Filter()
         self.not_taken: list[NotTaken] = []
         self.made: Counter[str] = Counter()
         self.ledger = Ledger()
@@ -94,7 +94,7 @@ class _Conversion:
 
     def _take(self, trajectory: Trajectory) -> None:
         source = self.task.source
-        code, kept = left_out(trajectory, source)
+        code, kept = left_out(trajectory, source) if self.has_rules else ("", trajectory)
         if code:
             self._leave_out(trajectory.source, code)
             return
@@ -120,7 +120,7 @@ class _Conversion:
         # Hashed below too, so they are encoded once.
         line = encode({**record, "messages": msgspec.Raw(messages)}) + b"\n"
         size = size_of(record["messages"])
-        if self.is_filtered and (code := too_long_or_short(size, self.task.source.filter)):
+        if self.has_rules and (code := too_long_or_short(size, self.task.source.filter)):
             self._leave_out(record["source"], code)
             return False
         self.out.write(line)
