@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -95,11 +95,14 @@ def _record(row: dict[str, Any], where: str) -> Found | None:
     return check(read), "swiftagent"
 
 
-class _System(NamedTuple):
+class _System:
     """A prompt that names tools, read once: rows of one data set share theirs."""
 
-    prompt: Prompt
-    names: set[str]
+    __slots__ = ("prompt", "names")
+
+    def __init__(self, prompt: Prompt) -> None:
+        self.prompt = prompt
+        self.names = {tool.name for tool in prompt.tools if tool.name.lower() not in FINISH}
 
 
 _Turns = tuple[tuple[Event, ...], str, "_System | None", tuple[str, ...]]
@@ -241,9 +244,7 @@ def _system_of(text: str) -> _System | None:
     if _is_loud(text):
         return None
     prompt = _canonical_prompt(text) or read_prompt(text)
-    if prompt is None or prompt.question or not prompt.tools:
-        return None
-    return _System(prompt, {tool.name for tool in prompt.tools if tool.name.lower() not in FINISH})
+    return None if prompt is None or prompt.question or not prompt.tools else _System(prompt)
 
 
 def _canonical_prompt(text: str) -> Prompt | None:

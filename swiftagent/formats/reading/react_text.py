@@ -57,10 +57,10 @@ def is_react(text: str) -> bool:
 
 def may_be_prompt(text: str) -> bool:
     """A fast filter: False is certain."""
-    if "ccess to the following" in text:
-        return True
+    if text.isascii():
+        return "ccess to the following" in text
     # One letter is looked for far quicker than a word.
-    return not text.isascii() and "下" in text and ("以下" in text or "下列" in text or "如下" in text)
+    return ("下" in text and ("以下" in text or "下列" in text or "如下" in text)) or "ccess to the following" in text
 
 
 def read_prompt(text: str) -> Prompt | None:

@@ -52,8 +52,9 @@ def react_losses(trajectory: Trajectory, prompt: PromptStyle = "auto") -> tuple[
     parallel: list[Call] = []
     before: Event | None = None
     for event in events:
-        if type(event) is Call and type(before) is Call:
-            parallel.append(before)
+        if type(event) is Call:
+            if type(before) is Call:
+                parallel.append(before)
         elif type(event) is Thought and event.said:
             lost = ("text-as-thought",)
         before = event
