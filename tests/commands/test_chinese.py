@@ -265,6 +265,7 @@ def test_lang_puts_help_messages_tables_and_errors_into_chinese(
     )
     assert main(["--lang=zh", "runs"]) == 0
     assert capsys.readouterr().err == "runs：还没有运行；`swiftagent sft CONFIG` 开始一个\n"
+    assert main(["--lang", "zh", "runs"]) == 0 and "还没有运行" in capsys.readouterr().err
     assert main(["infer", "--lang", "zh", "--runn", "x"]) == 2
     assert capsys.readouterr().err == "错误: swiftagent infer: --runn：没有这个选项，您是想说 --run 吗？\n"
     monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
