@@ -146,7 +146,9 @@ def _command(name: str) -> Any:
 
 def add_options(name: str, parser: argparse.ArgumentParser) -> None:
     """Add what one command takes."""
-    _command(name).add_arguments(parser)
+    from swiftagent.commands.options import Add
+
+    _command(name).add_arguments(Add(parser))
     _add_language(parser)
     parser.add_argument("--traceback", action="store_true", help="show the traceback of an error")
 

@@ -16,20 +16,20 @@ from pathlib import Path
 from typing import Any
 
 from swiftagent.commands import convert
-from swiftagent.commands.options import options, print_json
+from swiftagent.commands.options import Add, print_json
 from swiftagent.errors import refuse
 from swiftagent.io.jsonl import read_lines
 from swiftagent.io.outputs import outputs
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add = options(parser, "what rows are held against")
-    add("--tools WHAT", "the tools of today, as `infer --tools` takes them; repeatable", action="append", default=[])
-    add("--map FILE", "declared renames and conversions: {tools, arguments, values, units}", default="")
-    add("--like FILE", "a few rows of the right domain", default="")
-    add("--dry-run", "judge everything and write nothing")
+def add_arguments(add: Add) -> None:
+    rows = add.group("what rows are held against")
+    rows("--tools WHAT", "the tools of today, as `infer --tools` takes them; repeatable", action="append", default=[])
+    rows("--map FILE", "declared renames and conversions: {tools, arguments, values, units}", default="")
+    rows("--like FILE", "a few rows of the right domain", default="")
+    rows("--dry-run", "judge everything and write nothing")
     explain = "the decisions on one row of OUT, by its id or file:line; nothing is cleaned"
-    convert.add_arguments(parser, ("--explain ID", explain))
+    convert.add_arguments(add, ("--explain ID", explain))
 
 
 def run(args: argparse.Namespace) -> int:

@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from swiftagent import console
-from swiftagent.commands.options import options, print_json, print_result
+from swiftagent.commands.options import Add, print_json, print_result
 from swiftagent.errors import ConfigError, SetupError
 from swiftagent.io.jsonl import write_text
 from swiftagent.io.shipped import shipped
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add = options(parser)
+def add_arguments(add: Add) -> None:
     words = "words cp NAME [FILE] | from FILE | schema"
     add(words, "copy a recipe, translate a config, print its JSON Schema", nargs="*")
     add("-o --output FILE", "where the copy or the translation goes")

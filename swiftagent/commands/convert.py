@@ -19,15 +19,7 @@ from typing import Any
 import msgspec
 
 from swiftagent import console
-from swiftagent.commands.options import (
-    add_engine_arguments,
-    add_output_arguments,
-    given,
-    open_workers,
-    options,
-    print_json,
-    share_of,
-)
+from swiftagent.commands.options import Add, add_output_arguments, given, open_workers, print_json, share_of
 from swiftagent.errors import ConfigError, RejectsError, refuse
 from swiftagent.formats.writers.table import WRITABLE
 from swiftagent.io.shipped import find
@@ -38,9 +30,8 @@ from swiftagent.trajectory.prompts import STYLES
 EXPLAIN = ("--explain SOURCE:LINE", "write nothing; show what became of each text of one row (`source` in rejects)")
 
 
-def add_arguments(parser: argparse.ArgumentParser, explain: tuple[str, str] = EXPLAIN) -> None:
+def add_arguments(add: Add, explain: tuple[str, str] = EXPLAIN) -> None:
     """`explain`: that option and its help, for a command that explains something else."""
-    add = options(parser)
     kinds = "files, folders, hub ids (ms::owner/name, hf::owner/name), dataset_info.json#NAME, or - for stdin"
     add("inputs IN", kinds, nargs="*")
     add("-o --output OUT", "the file to write; .jsonl, or .json for one array")
@@ -56,8 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser, explain: tuple[str, str] = EX
     add("--max-rejects SHARE", "exit 3 above it; 2%% or 0.02; 1 never fails", type=share_of, default=0.01)
     add("--test-share SHARE", "this share of rows goes to OUT.test.jsonl", type=share_of, default=0.0)
     add("--dataset-name", "write the entry of LLaMA-Factory's dataset_info.json beside OUT", default="")
-    add_output_arguments(add)
-    add_engine_arguments(parser, "all cores, one for some megabytes")
+    add_output_arguments(add, "all cores, one for some megabytes")
     add("--json", "print the report as one JSON object")
     add("-q --quiet", "no table")
 

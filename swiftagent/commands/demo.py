@@ -32,7 +32,7 @@ from swiftagent.backend.packaged import unpack_smollm2
 from swiftagent.commands import demo_plan
 from swiftagent.commands import eval as eval_command
 from swiftagent.commands.demo_plan import DemoPlan
-from swiftagent.commands.options import options, print_json
+from swiftagent.commands.options import Add, parser_of, print_json
 from swiftagent.errors import LaunchError
 from swiftagent.evaluate.writing import Entry, read_entries
 from swiftagent.io.jsonl import writing
@@ -49,8 +49,7 @@ if TYPE_CHECKING:
 NAME, AUTHOR = "Ember", "Fern Lab"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add = options(parser)
+def add_arguments(add: Add) -> None:
     add("-o --output FOLDER", "where all is written (default runs)", type=Path, default=Path("runs"))
     add("--name", f"what the model is to call itself (default {NAME})", default=NAME)
     add("--author", f"and who made it (default {AUTHOR})", default=AUTHOR)
@@ -158,9 +157,7 @@ def _evaluate(plan: DemoPlan, checkpoint: Path) -> Evaluation:
     plan.write_who()
     words = plan.eval_words(checkpoint.parent.name)
     console.say(f"$ swiftagent {shlex.join(words)}\n")
-    parser = argparse.ArgumentParser()
-    eval_command.add_arguments(parser)
-    outcome = eval_command.evaluate(parser.parse_args(words[1:]))
+    outcome = eval_command.evaluate(parser_of("eval").parse_args(words[1:]))
     outcome.write()
     return outcome
 

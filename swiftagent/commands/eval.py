@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from swiftagent import console
-from swiftagent.commands.options import add_loading_arguments, options, positive, print_json, print_result, server_of
+from swiftagent.commands.options import Add, add_loading_arguments, positive, print_json, print_result, server_of
 from swiftagent.errors import GateError, SetupError, refuse
 from swiftagent.evaluate import report
 from swiftagent.trajectory.prompts import STYLES
@@ -31,10 +31,9 @@ if TYPE_CHECKING:
 WIDE = 110  # columns of a terminal that holds the intervals of both models too
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add = options(parser)
+def add_arguments(add: Add) -> None:
     add("words RUN", "a run (default: the newest), or `compare RUN RUN...`", nargs="*")
-    what = options(parser, "what is evaluated")
+    what = add.group("what is evaluated")
     what("--run NAME", "the run, as the other commands take it")
     what("--data FILE", "gold rows of any format that convert reads", action="append", default=[])
     what("--model M", "a model folder or hub id, in place of a run")
@@ -45,10 +44,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what("--checkpoint best|last|N", "which checkpoint of the run", default="best")
     what("--runs FOLDER", "where runs are kept (default runs)", default="runs")
     what("-n ROWS", "evaluate this many rows, spread over all", type=positive, dest="limit")
-    trained = options(parser, "rows that were trained on")
+    trained = add.group("rows that were trained on")
     trained("--training FILE", "what training saw (default: the run's own data)", action="append")
     trained("--drop-trained", "leave rows out that were trained on, rather than refuse")
-    how = options(parser, "how")
+    how = add.group("how")
     add_loading_arguments(how)
     how("--prompt", "how tools are listed; auto: as in the data", choices=STYLES, default="auto")
     how("--step-tokens", "the longest step", type=positive, default=512)
@@ -58,18 +57,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how("--no-likelihood", "leave bits per byte out", dest="likelihood", **off)
     how("--no-stop", "let models write on after `Observation:`, to see who invents results", dest="stop", **off)
     how("--fresh", "start anew, though an evaluation of the same was begun")
-    also = options(parser, "further scores")
+    also = add.group("further scores")
     also("--fields", "score JSON answers field by field")
     also("--name NAME", "what the model is to call itself (default: as its mix says)", default="", dest="own_name")
     also("--evalscope SET", "sets of evalscope too, where it is installed", nargs="+", default=[])
     also("--evalscope-args JSON", "its --dataset-args, such as the folder of a set of your own")
     also("--bfcl-eval PYTHON", "let the real bfcl-eval judge BFCL items: the Python that has it")
-    state = options(parser, "tasks with state")
+    state = add.group("tasks with state")
     tasks = "run tasks whose tools hold state (default: the shipped ten), in place of gold rows"
     state("--state FILE", tasks, nargs="*")
     state("--trials N", "runs of each task: the first greedy, the others sampled (default 4)", type=positive, default=4)
     state("--temperature", "of the sampled runs (default 0.8)", type=float, default=0.8)
-    out = options(parser, "output")
+    out = add.group("output")
     out("--gate CONFIG", "take the gate of this config, in place of the run's own")
     out("-o --output FOLDER", "where the files go (default runs/RUN/eval)", type=Path)
     out("--markdown", "print the result as Markdown")

@@ -24,13 +24,12 @@ from typing import Any
 import msgspec
 
 from swiftagent import console
-from swiftagent.commands.options import options, print_json
+from swiftagent.commands.options import Add, print_json
 from swiftagent.errors import refuse
 from swiftagent.io.words import plainly
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add = options(parser)
+def add_arguments(add: Add) -> None:
     add("target TARGET", f"one of {', '.join(TARGETS)}", choices=tuple(TARGETS))
     add("subject RUN", "run name or folder, or a model folder; the newest run if left out", nargs="?")
     add("repository OWNER/NAME", "push: where to", nargs="?")

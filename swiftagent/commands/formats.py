@@ -16,14 +16,13 @@ from itertools import islice
 from typing import Any
 
 from swiftagent import console
-from swiftagent.commands.options import options, print_json
+from swiftagent.commands.options import Add, print_json
 from swiftagent.errors import refuse
 from swiftagent.formats.table import FORMATS
 from swiftagent.formats.writers.table import WRITABLE
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add = options(parser)
+def add_arguments(add: Add) -> None:
     add("name", "show this format's sample row whole", nargs="?")
     add("--of FILE", "count the formats of a file's first rows")
     add("--rows", "how many rows --of looks at (default 1000)", type=int, default=1000)

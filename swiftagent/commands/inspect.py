@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from swiftagent import console
-from swiftagent.commands.options import add_engine_arguments, open_workers, options, print_json
+from swiftagent.commands.options import Add, add_engine_arguments, open_workers, print_json
 from swiftagent.errors import ConfigError, FaultsError, refuse, visible
 from swiftagent.io.jsonl import read_lines
 from swiftagent.io.rows import files_of, size_of
@@ -35,8 +35,7 @@ if TYPE_CHECKING:
 SHOWN_ROWS = 3
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add = options(parser)
+def add_arguments(add: Add) -> None:
     add("file FILE", "training records; with --check and no model also a folder or URL of shards", type=_place)
     add("--model MODEL", "a model folder, a tokenizer folder or a hub id: real tokens and labels")
     add("--template TEMPLATE", "ms-swift's template; else by config.json, else by the chat template")
@@ -46,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--check", "check all rows; exit code 6 where anything is wrong")
     add("--sample N", "with --check: N rows drawn with a fixed seed rather than all", type=int)
     add("--no-parity", "with --check: do not compare with what infer is fed")
-    add_engine_arguments(parser, "with --check all cores, one for some megabytes without a model")
+    add_engine_arguments(add, "with --check all cores, one for some megabytes without a model")
     add("--html OUT", "one self-contained page to browse the rows in", type=Path)
     add("--row LINE", "this line of the file (may be repeated)", type=int, action="append", default=[])
     add("--id", "the row with this id", default="")

@@ -17,15 +17,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from swiftagent.commands.options import options
+from swiftagent.commands.options import Add
 from swiftagent.io.jsonl import first_values
 from swiftagent.io.own_command import own_command
 
 SHOWN_ROWS = 3
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    options(parser)("--allow-write", "let `convert` write files")
+def add_arguments(add: Add) -> None:
+    add("--allow-write", "let `convert` write files")
 
 
 def run(args: argparse.Namespace) -> int:

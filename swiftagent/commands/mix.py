@@ -21,15 +21,7 @@ from typing import Any
 import msgspec
 
 from swiftagent import console
-from swiftagent.commands.options import (
-    add_engine_arguments,
-    add_output_arguments,
-    count,
-    open_workers,
-    options,
-    print_json,
-    share_of,
-)
+from swiftagent.commands.options import Add, add_output_arguments, count, open_workers, print_json, share_of
 from swiftagent.errors import ConfigError, SetupError, at, refuse
 from swiftagent.io.jsonl import write_json
 from swiftagent.io.outputs import Outputs, beside, outputs
@@ -47,8 +39,7 @@ ANSWER_TOKENS = 512  # of a chat answer that is written anew
 AUGMENT = "vary names, order and descriptions of tools and the prompt style, each in half of the rows"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add = options(parser)
+def add_arguments(add: Add) -> None:
     add("recipe", "a recipe file (configs/mix_ms_agent.yaml is one); options below override it", nargs="?")
     add("--agent N", "rows of tool-calling data, or a share such as 40%% of --total", type=_amount)
     add("--general N", "rows of general chat, or a share", type=_amount)
@@ -81,7 +72,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--manifest FILE", "make the mix of this manifest again, byte by byte")
     add("-o --out FILE", f"default {DEFAULT_OUT}; val, manifest, report lie beside it", default=DEFAULT_OUT)
     add_output_arguments(add)
-    add_engine_arguments(parser)
     add("--dry-run", "show the recipe that would be run; nothing is fetched or written")
     add("--json", "print the manifest as one JSON object")
     add("-q --quiet", "no table, no news")

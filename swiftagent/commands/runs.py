@@ -10,15 +10,14 @@ import argparse
 from typing import Any
 
 from swiftagent import console
-from swiftagent.commands.options import options, print_result
+from swiftagent.commands.options import Add, print_result
 from swiftagent.errors import ConfigError, refuse
 from swiftagent.train.advice import trend_advice
 from swiftagent.train.lines import curve
 from swiftagent.train.runs import all_runs, find_run
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add = options(parser)
+def add_arguments(add: Add) -> None:
     add("words show [NAME]", "show one run (the newest where no name is given)", nargs="*")
     add("--runs FOLDER", "where the runs lie (default: runs)", default="runs")
     add("--json", "print one JSON object")

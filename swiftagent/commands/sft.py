@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from swiftagent import console
-from swiftagent.commands.options import options, print_json
+from swiftagent.commands.options import Add, print_json
 from swiftagent.errors import SetupError, refuse
 from swiftagent.models.identity import names_a_file
 
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from swiftagent.train.config import Config
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add = options(parser)
+def add_arguments(add: Add) -> None:
     add("words CONFIG|DATA key=value", "the config, or the data, then settings that override it", nargs="*")
     add("--model M", "the model, as model=M")
     add("--react", "raw data: train ReAct text, also where the template has native calls", action="store_true")

@@ -17,12 +17,12 @@ import shlex
 from pathlib import Path
 
 from swiftagent import console
-from swiftagent.commands.options import given, options, positive, print_result
+from swiftagent.commands.options import Add, given, positive, print_result
 from swiftagent.io.jsonl import write_text
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add, five = options(parser), [(1.0, 0.0), (2.0, 1.0), (1.0, 1.0), (1.0, 2.0), (1.0, 4.0)]
+def add_arguments(add: Add) -> None:
+    five = [(1.0, 0.0), (2.0, 1.0), (1.0, 1.0), (1.0, 2.0), (1.0, 4.0)]
     add("what", "what is varied: the ratio of agent rows to general rows", choices=("mix",))
     add("--ratios A:G", "default 1:0 2:1 1:1 1:2 1:4", nargs="+", type=_ratio, default=five)
     add("--rows N", "rows of every mix (default 2000)", type=positive, default=2000)
