@@ -15,8 +15,7 @@ def add_arguments(add: Add) -> None:
     add("shell SHELL", "bash, zsh or fish", choices=("bash", "zsh", "fish"))
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     from argcomplete.shell_integration import shellcode
 
     print(shellcode(["swiftagent"], shell=args.shell))
-    return 0

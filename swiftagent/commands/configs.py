@@ -29,7 +29,7 @@ def add_arguments(add: Add) -> None:
     add("--json", "print one JSON object")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     if args.gpu:
         return _table_for(args.gpu, as_json=args.json)
     match args.words:

@@ -76,7 +76,7 @@ def add_arguments(add: Add) -> None:
     out("-q --quiet", "print no table")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     args.words += [args.run] if args.run else []
     if args.words[:1] == ["compare"]:
         return _compare(args)
@@ -87,11 +87,10 @@ def run(args: argparse.Namespace) -> int:
     outcome = evaluate(args)
     outcome.write()
     _print(args, outcome)
-    raise_where_the_gate_failed(outcome.summary, outcome.folder / "report.html")
-    return 0
+    return raise_where_the_gate_failed(outcome.summary, outcome.folder / "report.html")
 
 
-def _state(args: argparse.Namespace) -> int:
+def _state(args: argparse.Namespace) -> None:
     others = ("data", "predictions", "evalscope", "fields", "markdown")
     given = " and ".join(f"--{name}" for name in others if getattr(args, name))
     refuse({f"--state brings its own tasks and prints its own table: leave {given} out": given})
@@ -109,7 +108,6 @@ def _state(args: argparse.Namespace) -> int:
         for table in tables(found):
             console.table(*table, console=to)
     raise_where_the_gate_failed(found, (args.output or target.folder) / "state.json")
-    return 0
 
 
 def raise_where_the_gate_failed(summary: dict[str, Any], cases: Path) -> None:
@@ -185,7 +183,7 @@ def show(outcome: Evaluation, to: Any) -> None:
     console.say(f"{report.sentence(summary)}\n{outcome.folder / 'report.html'}")
 
 
-def _compare(args: argparse.Namespace) -> int:
+def _compare(args: argparse.Namespace) -> None:
     from swiftagent.evaluate.session import differ_in_rows, read_summaries
     from swiftagent.evaluate.target import run_named
 

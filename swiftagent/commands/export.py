@@ -55,7 +55,7 @@ def add_arguments(add: Add) -> None:
     add("--json", "print the result as one JSON object")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     target, to = args.target, args.repository
     nowhere, more = target not in ("vllm", "push") and args.output is None, to and target != "push"
     refuse({f"export {target}: say where to write with -o": nowhere})
@@ -66,10 +66,9 @@ def run(args: argparse.Namespace) -> int:
     with contextlib.redirect_stdout(sys.stderr), _ended_as_by_ctrl_c(), console.progress(f"export {target}"):
         facts = TARGETS[target](args)
     if args.json:
-        return print_json(facts)
-    rows = [(name, plainly(fact)) for name, fact in facts.items()]
-    console.table(f"export {target}", ["fact", "value"], rows)
-    return 0
+        print_json(facts)
+    else:
+        console.table(f"export {target}", ["fact", "value"], [(name, plainly(fact)) for name, fact in facts.items()])
 
 
 def _check_words(args: argparse.Namespace) -> None:

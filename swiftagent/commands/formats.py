@@ -30,7 +30,7 @@ def add_arguments(add: Add) -> None:
     add("--json", "print one JSON object")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     shown: dict[str, Any] = _of(args.of, args.rows) if args.of else _codes() if args.codes else _formats(args.name)
     if args.json:
         print_json(shown)
@@ -40,7 +40,6 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(about["sample"], ensure_ascii=False, indent=2))
     else:
         _table(args, shown)
-    return 0
 
 
 def _formats(name: str | None) -> dict[str, Any]:

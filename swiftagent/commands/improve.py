@@ -56,7 +56,7 @@ def add_arguments(add: Add) -> None:
     out("--json", "print improve.json's content")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     from swiftagent.formats.outside import function_named
     from swiftagent.improve.rounds import Rounds, first_questions, improve
     from swiftagent.tools.toolbox import open_toolbox
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
         plan = Rounds(**(given(args, Rounds) | own))
         if args.dry_run:
             print(json.dumps(first_questions(plan), ensure_ascii=False, indent=1))
-            return 0
+            return
         if toolbox is not None and not args.yes:
             _ask_for_effects(", ".join(tool.name for tool in toolbox.specs))
         outcomes = improve(plan)
@@ -85,7 +85,6 @@ def run(args: argparse.Namespace) -> int:
     best = next((each.run for each in reversed(outcomes) if each.kept), "")
     if not args.json:
         console.say(f"the best run is {best or found.name}\n{out / 'improve.json'}")
-    return 0
 
 
 def _ask_for_effects(names: str) -> None:

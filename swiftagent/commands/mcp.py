@@ -28,7 +28,7 @@ def add_arguments(add: Add) -> None:
     add("--allow-write", "let `convert` write files")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     from mcp.server import MCPServer
     from mcp.types import ToolAnnotations
 
@@ -42,7 +42,6 @@ def run(args: argparse.Namespace) -> int:
     if args.allow_write:
         server.add_tool(convert, annotations=ToolAnnotations(destructive_hint=True))
     server.run("stdio")
-    return 0
 
 
 async def formats(name: str = "", file: str = "", codes: bool = False) -> dict[str, Any]:

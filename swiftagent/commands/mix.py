@@ -77,7 +77,7 @@ def add_arguments(add: Add) -> None:
     add("-q --quiet", "no table, no news")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     repeated: dict[str, Any] | None = None
     if args.manifest:
         _refuse_changes(args)
@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
         recipe = checked(_recipe(args))
     if args.dry_run:
         print(json.dumps(msgspec.to_builtins(recipe), ensure_ascii=False, indent=None if args.json else 2))
-        return 0
+        return
     out = outputs(Path(args.out), args.report, args.rejects, args.shards, args.shard_format)
     manifest = _mix(args, recipe, repeated, out)
     if args.upload:  # the manifest last: where it stands, all of it stands
@@ -94,7 +94,8 @@ def run(args: argparse.Namespace) -> int:
     _warn_of_shortage(manifest)
     if not args.quiet:
         show(manifest, str(out.path))
-    return print_json(manifest) if args.json else 0
+    if args.json:
+        print_json(manifest)
 
 
 def _refuse_changes(args: argparse.Namespace) -> None:

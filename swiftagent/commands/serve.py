@@ -41,7 +41,7 @@ def add_arguments(add: Add) -> None:
     add_limit_arguments(add)
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     key, url = os.environ.get(args.key_env or "", ""), args.upstream or ""
     record = "--upstream records a server: give --record FILE; clients send its key, so leave --key-env out"
     http = f"--upstream {url}: not an http address; write https://api.openai.com/v1"
@@ -73,7 +73,6 @@ def run(args: argparse.Namespace) -> int:
             console.warn(f"everybody who reaches {host} may use it; --key-env NAME asks for a key")
         console.say(f"{settings.name} at http://{host}:{port}/v1 (Ctrl-C ends it)")
         uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False)).run(sockets=[listening])
-    return 0
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -28,7 +28,7 @@ def add_arguments(add: Add) -> None:
     add("--json", "print one JSON object")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     from swiftagent.mix.stats import stats_of
 
     with console.progress("counting"):
@@ -47,7 +47,6 @@ def run(args: argparse.Namespace) -> int:
     print_result(stats, "", list(rows[0]), [list(row.values()) for row in rows], args.json)
     if stats["rejected"] and not args.json:
         console.say(f"{stats['rejected']:,} rows could not be read: {plainly(stats['reasons'])}")
-    return 0
 
 
 def _row(name: str, counts: dict[str, Any], tokens_are: str) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def _ratio(text: str) -> tuple[float, float]:
     return float(found[1]), float(found[2])
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     from swiftagent.commands import sweep_plan
     from swiftagent.evaluate.report import with_interval
 
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     if args.dry_run:
         for words in (words for work in sweep_plan.plan(sweep) for words in work.stages):
             print(shlex.join(["swiftagent", *words]))
-        return 0
+        return
     result = sweep_plan.run(sweep, console.say)
     if args.html:
         write_text(args.html, sweep_plan.page(result))
@@ -65,4 +65,4 @@ def run(args: argparse.Namespace) -> int:
         for each in [*result["points"], base]
     ]
     columns = ["agent:general", "agent rows", "general rows", "calls exact, %", "bits per byte (general)"]
-    return print_result(result, "", columns, rows, args.json)
+    print_result(result, "", columns, rows, args.json)

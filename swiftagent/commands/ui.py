@@ -21,7 +21,7 @@ def add_arguments(add: Add) -> None:
     add("--folder FOLDER", "the working folder", type=Path, default=Path("."))
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     from swiftagent.ui.app import serve
 
     def ready(address: str) -> None:
@@ -32,4 +32,3 @@ def run(args: argparse.Namespace) -> int:
             webbrowser.open(address)
 
     serve(args.folder.resolve(), parser_of, args.host, args.port, ready)
-    return 0
