@@ -100,20 +100,19 @@ def open_workers(args: argparse.Namespace, size: int = _LARGE) -> Workers:
     return Workers(args.processes or (cores() if size >= _LARGE else 1))
 
 
-def print_json(value: Any) -> int:
-    """A result on stdout as one JSON object. Returns 0, the exit code."""
+def print_json(value: Any) -> None:
+    """A result on stdout as one JSON object."""
     print(json.dumps(value, ensure_ascii=False), flush=True)
-    return 0
 
 
 def print_result(
-    value: Any, title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], as_json: bool
-) -> int:
-    """A result on stdout: a table, or one JSON object where --json asks for it. Returns 0, the exit code."""
+    value: Any, title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], as_json: bool, notes: str = ""
+) -> None:
+    """A result on stdout: a table with lines below it, or one JSON object where --json asks for it."""
     if as_json:
         return print_json(value)
     console.table(title, columns, rows, console=console.out)
-    return 0
+    return console.tell(notes) if notes else None
 
 
 def count(text: str) -> int:

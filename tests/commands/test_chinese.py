@@ -37,7 +37,8 @@ NOT_SAID = re.compile(rf"\s*\$?\s*(swiftagent |tensorboard |eval \"|--)|[^a-z]*$
 
 # What data, models and grammars say is not put into the user's language.
 NOT_OURS = re.compile(
-    r".* ::= |(Action Input: {}|Inner Thoughts|Tool Responses|Final Thought|--tools openapi:{})$|I now know |pip |method |eval_calls "
+    r".* ::= |(Action Input: {}|Inner Thoughts|Tool Responses|Final Thought|--tools openapi:{})$"
+    r"|I now know |pip |method |eval_calls "
 )
 Scope = tuple[Any, ...]
 
@@ -116,8 +117,8 @@ def called(node: ast.Call) -> str:
 
 
 class Said:
-    """The texts that errors are raised with and messages printed, also where they are put together of variables, of what functions return
-    and of what they are called with. A scope is a file and the names of the functions around."""
+    """The texts of errors and messages, also where they are put together of variables, of what functions return and of
+    what they are called with. A scope is a file and the names of the functions around."""
 
     def __init__(self) -> None:
         self.raised: list[tuple[Scope, ast.expr]] = []
