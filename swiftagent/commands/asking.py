@@ -37,6 +37,8 @@ from swiftagent.trajectory.prompts import split_prompt
 from swiftagent.trajectory.style import exported_style, prompt_style
 from swiftagent.trajectory.types import Call, Tool, Trajectory
 
+Mode = Callable[[], int | None]
+
 
 def ask(args: argparse.Namespace) -> int:
     """Answer what the arguments of `infer` ask. Returns the exit code."""
@@ -62,13 +64,10 @@ class _Asking:
     def run(self) -> int | None:
         """Returns the exit code where a question was interrupted."""
         args = self.args
-        if args.events:
-            return self.events()
-        if args.input is not None:
-            return self.compare_file() if args.compare else self.batch()
-        if args.compare:
-            return self.compare()
-        return self.chat() if args.question is None else self.one_question()
+        many: Mode = self.compare_file if args.compare else self.batch
+        one: Mode = self.compare if args.compare else self.chat if args.question is None else self.one_question
+        mode: Mode = self.events if args.events else one if args.input is None else many
+        return mode()
 
     def runtime(self, engine: Any, ask: Callable[..., str], listener: Listener, **more: Any) -> Runtime:
         return Runtime(engine, self.toolbox, ask, listener=listener, temperature=self.args.temperature, **more)

@@ -86,7 +86,12 @@ def run(args: argparse.Namespace) -> None:
         return _state(args)
     outcome = evaluate(args)
     outcome.write()
-    _print(args, outcome)
+    if args.json:
+        print_json(outcome.summary)
+    elif args.markdown:
+        print(report.markdown(outcome.summary), end="")
+    if not args.quiet:
+        show(outcome, console.err if args.json or args.markdown else console.out)
     return raise_where_the_gate_failed(outcome.summary, outcome.folder / "report.html")
 
 
@@ -164,15 +169,6 @@ def _rules(config: str | None) -> Any:
     return None if config is None else parse_gate(load(config).gate)
 
 
-def _print(args: argparse.Namespace, outcome: Evaluation) -> None:
-    if args.json:
-        print_json(outcome.summary)
-    elif args.markdown:
-        print(report.markdown(outcome.summary), end="")
-    if not args.quiet:
-        show(outcome, console.err if args.json or args.markdown else console.out)
-
-
 def show(outcome: Evaluation, to: Any) -> None:
     """The scores and the gate as tables on a console; the result in one sentence, and where the page is, on stderr."""
     summary = outcome.summary
@@ -185,28 +181,28 @@ def show(outcome: Evaluation, to: Any) -> None:
 
 def _compare(args: argparse.Namespace) -> None:
     from swiftagent.evaluate.session import differ_in_rows, read_summaries
-    from swiftagent.evaluate.target import run_named
 
     names = args.words[1:]
     refuse({"eval compare: give at least two runs": len(names) < (1 if args.json else 2)})
-    folders = []
-    for name in names:
-        try:
-            folders.append(run_named(name, args.runs).folder)
-        except SetupError:
-            if not Path(name).exists():
-                raise
-            folders.append(Path(name))
-    summaries = read_summaries(folders)
+    summaries = read_summaries([_compared(name, args.runs) for name in names])
     if differ_in_rows(summaries):
-        console.warn(
-            "these evaluations are of different rows: their scores cannot be set side by side; "
-            "evaluate all with one --data"
-        )
+        same = "evaluate all with one --data"
+        console.warn(f"these evaluations are of different rows: their scores cannot be set side by side; {same}")
     columns, rows = report.comparison(summaries)
     if args.markdown and not args.json:
-        print(report.markdown_table(columns, rows))
-        return 0
+        return print(report.markdown_table(columns, rows))
     found = {name: summary["tuned"] for name, summary in summaries.items()}
     title = "tuned models, shares in %, with 95 % intervals; * the best"
     return print_result(found, title, columns, rows, args.json)
+
+
+def _compared(name: str, runs: str) -> Path:
+    """The folder of a run, or of an evaluation."""
+    from swiftagent.evaluate.target import run_named
+
+    try:
+        return run_named(name, runs).folder
+    except SetupError:
+        if not Path(name).exists():
+            raise
+        return Path(name)
