@@ -186,8 +186,10 @@ def _compare(args: argparse.Namespace) -> None:
     refuse({"eval compare: give at least two runs": len(names) < (1 if args.json else 2)})
     summaries = read_summaries([_compared(name, args.runs) for name in names])
     if differ_in_rows(summaries):
-        same = "evaluate all with one --data"
-        console.warn(f"these evaluations are of different rows: their scores cannot be set side by side; {same}")
+        console.warn(
+            "these evaluations are of different rows: their scores cannot be set side by side; "
+            "evaluate all with one --data"
+        )
     columns, rows = report.comparison(summaries)
     if args.markdown and not args.json:
         return print(report.markdown_table(columns, rows))
