@@ -26,7 +26,7 @@ COMMANDS = {
     "stats": "what is in a file: rows, tokens, lengths, tools, languages, duplicates of each channel",
     "sweep": "train a small model on several mixes: tool accuracy against forgetting",
     "inspect": "show which tokens are trained, and prove the masks with ms-swift's own labels",
-    "sft": "train from one YAML: checks first, then `swift sft` under torchrun",
+    "sft": "train from one YAML, or from data of any format: checks first, then `swift sft` under torchrun",
     "doctor": "check machine, packages, model, data and a config before a GPU is used",
     "runs": "list past runs, or show one with its curve",
     "configs": "list the shipped recipes, copy one, or translate another program's config",

@@ -136,8 +136,11 @@ def evaluate(args: argparse.Namespace) -> Evaluation:
 def _options(args: argparse.Namespace) -> Any:
     with console.progress("loading ms-swift", quiet=args.quiet):
         from swiftagent.evaluate.session import EvaluationOptions
+        from swiftagent.scores.gate import parse_gate
+        from swiftagent.train.config import load
 
-    return msgspec.convert({**vars(args), "rules": _rules(args.gate)}, EvaluationOptions)
+    rules = parse_gate(load(args.gate).gate) if args.gate is not None else None
+    return msgspec.convert({**vars(args), "rules": rules}, EvaluationOptions)
 
 
 def _target(args: argparse.Namespace) -> Any:
@@ -160,13 +163,6 @@ def _target(args: argparse.Namespace) -> Any:
     if args.no_base:
         target.base = None
     return target
-
-
-def _rules(config: str | None) -> Any:
-    from swiftagent.scores.gate import parse_gate
-    from swiftagent.train.config import load
-
-    return None if config is None else parse_gate(load(config).gate)
 
 
 def show(outcome: Evaluation, to: Any) -> None:

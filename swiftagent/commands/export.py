@@ -89,11 +89,11 @@ def _given(args: argparse.Namespace, *names: str) -> dict[str, Any]:
     return {name: getattr(args, name) for name in names}
 
 
-def _wanted(args: argparse.Namespace, *words: Any, **more: Any) -> Any:
-    """What is exported to the output, or to the places in `words`."""
+def _wanted(args: argparse.Namespace, out: Path | None = None, **more: Any) -> Any:
+    """What is exported, to the output or to `out`."""
     from swiftagent.export.targets import Wanted
 
-    return Wanted(*_prepared(args), *(words or (args.output,)), license=args.license, **more)
+    return Wanted(*_prepared(args), out=out or args.output, license=args.license, **more)
 
 
 def _merge(args: argparse.Namespace) -> dict[str, Any]:
@@ -115,7 +115,7 @@ def _gguf(args: argparse.Namespace) -> dict[str, Any]:
         compared = export_gguf(Path(subject.base), args.output, **given)
     else:
         with scratch_beside(args.output, force=args.force) as scratch:
-            export_merged(_wanted(args, scratch / "model", args.output.stem))
+            export_merged(_wanted(args, scratch / "model", name=args.output.stem))
             compared = export_gguf(scratch / "model", args.output, **given)
     facts = {"file": str(args.output), "quantize": quantize, "bytes": args.output.stat().st_size}
     if compared is None:
@@ -129,7 +129,7 @@ def _ollama(args: argparse.Namespace) -> dict[str, Any]:
     name = args.name or re.sub(r"[^\w.-]+", "-", args.output.absolute().name, flags=re.ASCII).strip("-.") or "model"
     is_name = re.fullmatch(r"[\w.:/-]+", name, flags=re.ASCII)
     refuse({f"--name {name}: a model's name in Ollama holds letters, digits and - _ . : / only": not is_name})
-    wanted = _wanted(args, args.output, name, **_given(args, "quantize", "llama_cpp", "force"))
+    wanted = _wanted(args, name=name, **_given(args, "quantize", "llama_cpp", "force"))
     return {"folder": str(args.output), "name": name, **export_ollama(wanted), "prompts": _prompts(wanted.prepared)}
 
 

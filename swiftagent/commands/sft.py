@@ -52,7 +52,8 @@ def run(args: argparse.Namespace) -> int:
     config = config_of(words, args.model)
     calls: Any = "react" if args.react else "native" if args.native else "auto"
     if args.dry_run:
-        return _dry_run(config, calls, as_json=args.json)
+        _dry_run(config, calls, args.json)
+        return 0
     from swiftagent.train.raw_data import staged
 
     with ExitStack() as stack:
@@ -103,7 +104,7 @@ def _ledger(*, quiet: bool) -> Any:
     return seen
 
 
-def _dry_run(config: Config, calls: Any, *, as_json: bool) -> int:
+def _dry_run(config: Config, calls: Any, as_json: bool) -> None:
     from swiftagent.train import preflight, raw_data
     from swiftagent.train.inputs import resolve
     from swiftagent.train.launch import plan
@@ -129,8 +130,7 @@ def _dry_run(config: Config, calls: Any, *, as_json: bool) -> int:
         return print_json(facts | {name: getattr(planned, name) for name in named})
     for name, value in planned.env.items():
         print(f"{name}={shlex.quote(value)} \\")
-    print(_as_shell(planned.argv))
-    return 0
+    return print(_as_shell(planned.argv))
 
 
 def _as_shell(argv: list[str]) -> str:
