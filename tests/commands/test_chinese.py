@@ -151,8 +151,8 @@ class Said:
                 self.returned[scope].append((scope, value))
             case ast.Call(args=args):
                 self.calls.append((scope, node))
-                said = args[:1] if called(node) in ERRORS else args[1:2] if called(node) == "RowError" else []
-                self.raised += [(scope, each) for each in said]
+                said = {"RowError": args[1:2], "print_result": args[1:]}.get(called(node), [])
+                self.raised += [(scope, each) for each in (args[:1] if called(node) in ERRORS else said)]
         for name, value in bound(node):
             self.values[scope, name].append((scope, value))
         for child in ast.iter_child_nodes(node):
