@@ -54,11 +54,19 @@ def run(args: argparse.Namespace) -> int:
     if args.dry_run:
         _dry_run(config, calls, args.json)
         return 0
+    from swiftagent.commands.convert import show
     from swiftagent.train.raw_data import staged
+
+    def seen(line: str, report: dict[str, Any]) -> None:
+        """Show how raw data is trained, then what becomes of its rows."""
+        if line and not args.quiet:
+            console.say(line)
+        if report and not args.quiet:
+            show(report)
 
     with ExitStack() as stack:
         with console.progress("reading the data", quiet=args.quiet):
-            found = stack.enter_context(staged(config, calls, _ledger(quiet=args.quiet)))
+            found = stack.enter_context(staged(config, calls, seen))
         return session.start(found, verbosity)
 
 
@@ -89,19 +97,6 @@ def _is_data(name: str) -> bool:
 def _run_name(entry: str) -> str:
     path, _, name = entry.partition("#")
     return re.sub(r"[^\w.-]+", "-", name or Path(path).resolve().name.partition(".")[0]).strip("-.") or "run"
-
-
-def _ledger(*, quiet: bool) -> Any:
-    """Shows what becomes of raw data: the line that says how it is trained, then the ledger of its rows."""
-    from swiftagent.commands.convert import show
-
-    def seen(line: str, report: dict[str, Any]) -> None:
-        if line and not quiet:
-            console.say(line)
-        if report and not quiet:
-            show(report)
-
-    return seen
 
 
 def _dry_run(config: Config, calls: Any, as_json: bool) -> None:
