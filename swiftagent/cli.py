@@ -26,7 +26,7 @@ COMMANDS = {
     "stats": "what is in a file: rows, tokens, lengths, tools, languages, duplicates of each channel",
     "sweep": "train a small model on several mixes: tool accuracy against forgetting",
     "inspect": "show which tokens are trained, and prove the masks with ms-swift's own labels",
-    "sft": "train from one YAML: checks first, then `swift sft` under torchrun",
+    "sft": "train from one YAML, or from data of any format: checks first, then `swift sft` under torchrun",
     "doctor": "check machine, packages, model, data and a config before a GPU is used",
     "runs": "list past runs, or show one with its curve",
     "configs": "list the shipped recipes, copy one, or translate another program's config",
@@ -54,25 +54,23 @@ exit codes: 0 done, 1 a bug, 2 config or arguments, 3 too many rows rejected, 4 
 """
 
 
-_Formatter = argparse.RawDescriptionHelpFormatter
-
-
 class _Parser(argparse.ArgumentParser):
     """Wrong words end as all wrong input does: in one line, with the nearest word or where to look."""
 
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError([f"{self.prog}: {said}" for said in self._explained(message)])
+    def __init__(self, **more: Any) -> None:
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **more)
 
-    def _explained(self, message: str) -> list[str]:
+    def format_help(self) -> str:
+        if _spoken:
+            _spoken[0].translate_help(self)
+        return super().format_help()
+
+    def error(self, message: str) -> NoReturn:
         unknown = message.removeprefix("unrecognized arguments: ")
         if unknown != message:
-            return [self._unknown(word) for word in unknown.split()]
-        wrong = re.match(r"argument ([^:]+): invalid (\w+) value: (.*)", message)
-        if wrong:
-            option, kind, value = wrong.groups()
-            wanted = KINDS.get(kind, "a value that it takes")
-            return [f"{option}: {value} is not {wanted}; `{self.prog} --help` shows which"]
-        return [f"{message.removeprefix('argument ')}; `{self.prog} --help` shows more"]
+            raise ConfigError([f"{self.prog}: {self._unknown(word)}" for word in unknown.split()])
+        said = _WRONG_VALUE.sub(lambda found: f"{found[2]} is not {KINDS.get(found[1], _ANY_VALUE)}", message)
+        raise ConfigError(f"{self.prog}: {said.removeprefix('argument ')}; `{self.prog} --help` shows more")
 
     def _unknown(self, word: str) -> str:
         if not word.startswith("-"):
@@ -83,12 +81,14 @@ class _Parser(argparse.ArgumentParser):
         return f"{word}: no such option{did_you_mean(word.partition('=')[0], known, ', ', otherwise)}"
 
 
+_WRONG_VALUE = re.compile(r"invalid (\w+) value: (.*)")
 KINDS = {
     "int": "a whole number",
     "count": "a whole number",
     "float": "a number",
     "_amount": "a number or a share such as 40%",
 }
+_ANY_VALUE = "a value that it takes"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -146,9 +146,15 @@ def _command(name: str) -> Any:
 
 def add_options(name: str, parser: argparse.ArgumentParser) -> None:
     """Add what one command takes."""
-    _command(name).add_arguments(parser)
-    parser.add_argument("--lang", choices=("en", "zh"), help="of help, messages and tables (default: as LANG has it)")
+    from swiftagent.commands.options import Add
+
+    _command(name).add_arguments(Add(parser))
+    _add_language(parser)
     parser.add_argument("--traceback", action="store_true", help="show the traceback of an error")
+
+
+def _add_language(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--lang", choices=("en", "zh"), help="of help, messages and tables (default: as LANG has it)")
 
 
 def _take_any_letter() -> None:
@@ -165,11 +171,10 @@ def _escaped(error: Exception) -> str:
 
 
 def _answer(words: list[str]) -> int:
-    name = next((word for word in words if not word.startswith("-")), "")
-    if name not in COMMANDS:
-        return _answer_without_command(words, name)
+    before = zip(["", *words], words, strict=False)
+    name = next((word for last, word in before if not word.startswith("-") and last != "--lang"), "")
     try:
-        return _run(name, words)
+        return _run(name, words) if name else _answer_without_command(words)
     except SwiftAgentError as error:
         if "--traceback" in words:
             traceback.print_exc()
@@ -193,8 +198,7 @@ def _answer(words: list[str]) -> int:
 
 def parser_of(name: str) -> argparse.ArgumentParser:
     """The parser of one command; docs/cli.md is generated from it."""
-    about = (_command(name).__doc__ or COMMANDS[name]).strip()
-    parser = _Parser(prog=f"swiftagent {name}", description=about, formatter_class=_Formatter, allow_abbrev=False)
+    parser = _Parser(prog=f"swiftagent {name}", description=(_command(name).__doc__ or "").strip())
     add_options(name, parser)
     return parser
 
@@ -203,24 +207,25 @@ def main_parser() -> argparse.ArgumentParser:
     """The parser of `swiftagent --help`."""
     width = max(map(len, COMMANDS))
     lines = "\n".join(f"  {name:<{width}}  {about}" for name, about in COMMANDS.items())
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="swiftagent",
         usage="swiftagent COMMAND [options]   (swiftagent COMMAND --help shows the options)",
         description=f"Fine-tune tool-using language models on ms-swift.\n\ncommands:\n{lines}",
         epilog=EPILOG,
-        formatter_class=_Formatter,
     )
     parser.add_argument("--version", action="version", version=f"swiftagent {__version__}")
+    _add_language(parser)
     return parser
 
 
 def _run(name: str, words: list[str]) -> int:
+    if name not in COMMANDS:
+        from swiftagent.io.words import did_you_mean
+
+        raise ConfigError(f"no command {name!r}; {did_you_mean(name, COMMANDS, '', '`swiftagent --help` lists them')}")
     arguments = words.copy()
     arguments.remove(name)
-    parser = parser_of(name)
-    if _spoken:
-        _spoken[0].translate_help(parser)
-    args = parser.parse_intermixed_args(arguments)  # `sft CONFIG --dry-run key=value` too
+    args = parser_of(name).parse_intermixed_args(arguments)  # `sft CONFIG --dry-run key=value` too
     return int(_command(name).run(args) or 0)
 
 
@@ -240,17 +245,8 @@ def _reader_is_gone() -> bool:
     return any(event & select.POLLERR for _, event in watched.poll(0))
 
 
-def _answer_without_command(words: list[str], name: str) -> int:
-    if name:
-        from swiftagent.io.words import did_you_mean
-
-        name = visible(name)
-        hint = did_you_mean(name, COMMANDS, otherwise="`swiftagent --help` lists them")
-        print(_said(f"swiftagent: no command {name!r}; {hint}"), file=sys.stderr)
-        return ConfigError.exit_code
+def _answer_without_command(words: list[str]) -> int:
     parser = main_parser()
-    if _spoken:
-        _spoken[0].translate_help(parser)
     parser.parse_args(words)
     parser.print_help()
     return 0 if not words else ConfigError.exit_code

@@ -27,6 +27,8 @@ Run = Callable[..., CompletedProcess[str]]
         (["mix", "--seed", "1.5"], ["swiftagent mix: --seed: '1.5' is not a whole number; `swiftagent mix --help`"]),
         (["export", "foo"], ["swiftagent export: TARGET: invalid choice: 'foo' (choose from"]),
         (["sft", "-o"], ["swiftagent sft: -o: no such option; `swiftagent sft --help` lists them"]),
+        (["mixx"], ["no command 'mixx'; did you mean mix?"]),
+        (["--nope"], ["swiftagent: --nope: no such option; `swiftagent --help` lists them"]),
         (["stats"], ["swiftagent stats: the following arguments are required: "]),
     ],
 )

@@ -2,5 +2,5 @@
 
 PUBLIC = (
     "clean", "completion", "configs", "convert", "demo", "doctor", "eval", "export", "formats", "improve", "infer",
-    "inspect", "mcp", "mix", "runs", "serve", "sft", "stats", "sweep", "sweep_plan",
+    "inspect", "mcp", "mix", "options", "runs", "serve", "sft", "stats", "sweep", "sweep_plan",
 )  # fmt: skip

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
-
-from swiftagent.commands.options import above_zero, add_loading_arguments, options, positive
+from swiftagent.commands.options import Add, above_zero, add_loading_arguments, positive
 from swiftagent.trajectory.prompts import STYLES
 
 
-def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    model = options(parser, "the model")
+def add_model_arguments(add: Add) -> None:
+    model = add.group("the model")
     model("--run NAME", "a run under runs/, or its folder; the newest one where nothing is named")
     model("--checkpoint best|last|N", "which checkpoint of the run", default="best")
     model("--model M", "a model folder or hub id; with --engine openai, the server's name for it")
@@ -20,8 +18,8 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     model("--language", "of the prompt's own words", choices=("auto", "en", "zh"), default="auto")
 
 
-def add_limit_arguments(parser: argparse.ArgumentParser) -> None:
-    limits = options(parser, "limits")
+def add_limit_arguments(add: Add) -> None:
+    limits = add.group("limits")
     limits("--max-steps N", "calls of one question", type=positive, default=10)
     limits("--max-tokens N", "tokens that the model writes for one question", type=positive, default=8192)
     limits("--step-tokens N", "tokens of one step", type=positive, default=1024)
@@ -29,8 +27,8 @@ def add_limit_arguments(parser: argparse.ArgumentParser) -> None:
     limits("--max-repeats N", "identical calls", type=positive, default=3)
 
 
-def add_tool_arguments(parser: argparse.ArgumentParser) -> None:
-    tools = options(parser, "tools")
+def add_tool_arguments(add: Add) -> None:
+    tools = add.group("tools")
     what = "a .py file of functions, an mcp.json, mcp:COMMAND, a URL, openapi:SPEC@URL, a tools .json, or one of "
     what += "calculator, clock, units, memory, http:HOST, human; repeatable"
     tools("--tools WHAT", what, action="append", default=[])

@@ -6,9 +6,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from swiftagent import console
 from swiftagent.agent.batch import read_asked, run_batch
@@ -34,39 +37,42 @@ from swiftagent.trajectory.prompts import split_prompt
 from swiftagent.trajectory.style import exported_style, prompt_style
 from swiftagent.trajectory.types import Call, Tool, Trajectory
 
+Mode = Callable[[], int | None]
+
 
 def ask(args: argparse.Namespace) -> int:
     """Answer what the arguments of `infer` ask. Returns the exit code."""
     with open_toolbox(args.tools, tool_options(args)) as toolbox:
-        return _Asking(args, toolbox).run()
-
-
-class _Asking:
-    def __init__(self, args: argparse.Namespace, toolbox: Toolbox) -> None:
-        self.args, self.toolbox = args, toolbox
-        self.before = empty_conversation(toolbox, system_of(args.system))
-        self.engine, self.limits = load(args), limits_of(args)
-
-    def run(self) -> int:
-        args = self.args
-        try:
+        before = empty_conversation(toolbox, system_of(args.system))
+        with closing(load(args)) as engine:
             # After the model, which says how prompts are written.
-            self.recorder = Recorder(args.record, args.record_format, args.only_good, args.prompt, args.language)
-            self.grammar = grammar_of(args)
-            if args.events:
-                return self.events()
-            if args.compare:
-                return self.compare()
-            if args.input is not None:
-                return self.batch()
-            return self.chat() if args.question is None else self.one_question()
-        finally:
-            self.engine.close()
+            recorder = Recorder(args.record, args.record_format, args.only_good, args.prompt, args.language)
+            asking = _Asking(args, toolbox, engine, before, limits_of(args), grammar_of(args), recorder)
+            return asking.run() or 0
+
+
+@dataclass
+class _Asking:
+    args: argparse.Namespace
+    toolbox: Toolbox
+    engine: Any
+    before: Trajectory
+    limits: Limits
+    grammar: Grammar
+    recorder: Recorder
+
+    def run(self) -> int | None:
+        """Returns the exit code where a question was interrupted."""
+        args = self.args
+        many: Mode = self.compare_file if args.compare else self.batch
+        one: Mode = self.compare if args.compare else self.chat if args.question is None else self.one_question
+        mode: Mode = self.events if args.events else one if args.input is None else many
+        return mode()
 
     def runtime(self, engine: Any, ask: Callable[..., str], listener: Listener, **more: Any) -> Runtime:
         return Runtime(engine, self.toolbox, ask, listener=listener, temperature=self.args.temperature, **more)
 
-    def at_terminal(self, engine: Any, silent: bool) -> Runtime:
+    def at_terminal(self, engine: Any, silent: bool = True) -> Runtime:
         listener = Listener() if silent else Terminal(think=self.args.think)
         return self.runtime(engine, _ask, listener, **({"confirm": confirm} if self.args.confirm else {}))
 
@@ -76,15 +82,13 @@ class _Asking:
     def sides(self, runtime: Callable[[Any], Runtime]) -> dict[str, Dialog]:
         """A conversation for each side: the base, with --compare, and the tuned model."""
         engines = {"base": self.engine.without_adapter()} if self.args.compare else {}
-        engines["tuned"] = self.engine
-        return {side: self.dialog(runtime(engine)) for side, engine in engines.items()}
+        return {side: self.dialog(runtime(engine)) for side, engine in [*engines.items(), ("tuned", self.engine)]}
 
-    def events(self) -> int:
+    def events(self) -> None:
         stream = EventStream()
         allowed: dict[str, Any] = {"confirm": stream.confirm} if self.args.confirm else {}
         sides = self.sides(lambda engine: self.runtime(engine, stream.ask, stream, **allowed))
         converse(stream, sides, self.recorder)
-        return 0
 
     def one_question(self) -> int:
         runtime = self.at_terminal(self.engine, self.args.json)
@@ -93,52 +97,44 @@ class _Asking:
         self.recorder.add([turn])
         return 130 if turn.stopped_by == "interrupt" else 0
 
-    def chat(self) -> int:
-        runtime = self.at_terminal(self.engine, self.args.json)
-        session = Session(self.dialog(runtime), self.recorder)
+    def chat(self) -> None:
+        session = Session(self.dialog(self.at_terminal(self.engine, self.args.json)), self.recorder)
         for turn in session.turns_of(_history()):
             if self.args.json:
                 print_json(trace(turn))
         sys.stdout.flush()
         self.recorder.add(session.dialog.turns)
-        return 0
 
-    def compare(self) -> int:
-        """One question, a file of conversations into a page, or a chat."""
-        args = self.args
-        sides = self.sides(lambda engine: self.at_terminal(engine, silent=True))
-        if args.input is not None:
-            return self.compare_file(sides)
-        ask = read_questions(_history()) if args.question is None else iter([args.question, None]).__next__
+    def compare(self) -> None:
+        """One question, or a chat."""
+        asked, sides = self.args.question, self.sides(self.at_terminal)
+        ask = read_questions(_history()) if asked is None else iter([asked, None]).__next__
         while (question := ask()) is not None and question not in ("/quit", "/exit"):
             if question == "/reset":
-                self.reset(sides, self.before)
-            elif question and args.json:
+                for dialog in sides.values():
+                    dialog.reset()
+            elif question and self.args.json:
                 traces = {side: trace(dialog.ask(question)) for side, dialog in sides.items()}
                 print_json({"question": question, **traces})
             elif question:
                 _show_both(sides, question)
-        return 0
 
-    def reset(self, sides: dict[str, Dialog], before: Trajectory) -> None:
-        for dialog in sides.values():
-            dialog.reset(before)
-
-    def compare_file(self, sides: dict[str, Dialog]) -> int:
-        args, compared = self.args, []
+    def compare_file(self) -> None:
+        """A file of conversations into a page."""
+        args, sides, compared = self.args, self.sides(self.at_terminal), []
         asked = [read_asked(number, row) for number, row in enumerate(read_rows(str(args.input)), 1)]
         with console.progress("questions", sum(len(each.questions) for each in asked)) as bar:
             for each in asked:
-                self.reset(sides, self.before if each.system is None else start(self.before.tools, each.system))
+                for dialog in sides.values():
+                    dialog.reset(self.before if each.system is None else start(self.before.tools, each.system))
                 for question in each.questions:
                     turns = {side: dialog.ask(question) for side, dialog in sides.items()}
                     compared.append({"id": each.id, "question": question, "turns": turns})
                     bar.advance()
         write_text(args.output, render("commands/compare.html.j2", name=args.input.name, compared=compared))
         console.say(f"{args.output}: {len(compared):,} questions; open it in a browser")
-        return 0
 
-    def batch(self) -> int:
+    def batch(self) -> None:
         args = self.args
         with ExitStack() as boxes, console.progress("questions") as bar:
 
@@ -152,14 +148,11 @@ class _Asking:
                     self.recorder.add(dialog.turns)
 
             more = (self.before, self.limits, self.grammar, args.jobs, done_row)
-            counts = run_batch(args.input, args.output, open_runtime, *more)
-        done = {"answered": counts.answered, "failed": counts.failed, "resumed": counts.resumed}
+            done = run_batch(args.input, args.output, open_runtime, *more)
         if args.json:
-            return print_json(done)
-        console.say(
-            f"{counts.answered} answered, {counts.failed} failed, {counts.resumed} there already: {args.output}"
-        )
-        return 0
+            print_json(msgspec.to_builtins(done))
+        else:
+            console.say(f"{done.answered} answered, {done.failed} failed, {done.resumed} there already: {args.output}")
 
 
 def _ask(call: Call, tool: Tool | None) -> str:
@@ -197,25 +190,21 @@ def load(args: argparse.Namespace) -> Any:
         return load_engine(args.model, None, args.template, "openai", server=server, model_type=args.model_type)
     model, adapter, template = args.model, args.adapter, args.template
     if args.run or not (model or adapter):
-        model, adapter, template = _of_run(args)
-    elif args.prompt == "auto":
-        args.prompt = exported_style(adapter or model) or "auto"
+        run = find_run(args.run) if args.run else newest_run()
+        adapter, template = str(run.checkpoint(args.checkpoint)), template or run.template
+        style = prompt_style(run.data_files()) if args.prompt == "auto" else None
+        print(f"model: {adapter}", file=sys.stderr)
+        if not (Path(adapter) / "adapter_config.json").is_file():
+            model, adapter = adapter, None
+    else:
+        style = exported_style(adapter or model)
+    if args.prompt == "auto":
+        args.prompt = style or "auto"
     if getattr(args, "compare", False):
         problem = f"--compare: {model} has no adapter, so there is no base to compare with; name an adapter's run"
         refuse({problem: not resolve(model, adapter).adapter})
     settings = {name: getattr(args, name) for name in ("model_type", "device", "trust_remote_code")}
     return load_engine(model, adapter, template, args.engine, **settings)
-
-
-def _of_run(args: argparse.Namespace) -> tuple[str | None, str | None, str | None]:
-    found = find_run(args.run) if args.run else newest_run()
-    if args.prompt == "auto":
-        args.prompt = prompt_style(found.data_files()) or "auto"
-    checkpoint = found.checkpoint(args.checkpoint)
-    print(f"model: {checkpoint}", file=sys.stderr)
-    if (checkpoint / "adapter_config.json").is_file():
-        return args.model, str(checkpoint), args.template or found.template
-    return str(checkpoint), None, args.template or found.template
 
 
 def tool_options(args: argparse.Namespace) -> Options:

@@ -16,20 +16,20 @@ from pathlib import Path
 from typing import Any
 
 from swiftagent.commands import convert
-from swiftagent.commands.options import options, print_json
+from swiftagent.commands.options import Add, print_json
 from swiftagent.errors import refuse
 from swiftagent.io.jsonl import read_lines
 from swiftagent.io.outputs import outputs
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add = options(parser, "what rows are held against")
-    add("--tools WHAT", "the tools of today, as `infer --tools` takes them; repeatable", action="append", default=[])
-    add("--map FILE", "declared renames and conversions: {tools, arguments, values, units}", default="")
-    add("--like FILE", "a few rows of the right domain", default="")
-    add("--dry-run", "judge everything and write nothing")
+def add_arguments(add: Add) -> None:
+    rows = add.group("what rows are held against")
+    rows("--tools WHAT", "the tools of today, as `infer --tools` takes them; repeatable", action="append", default=[])
+    rows("--map FILE", "declared renames and conversions: {tools, arguments, values, units}", default="")
+    rows("--like FILE", "a few rows of the right domain", default="")
+    rows("--dry-run", "judge everything and write nothing")
     explain = "the decisions on one row of OUT, by its id or file:line; nothing is cleaned"
-    convert.add_arguments(parser, ("--explain ID", explain))
+    convert.add_arguments(add, ("--explain ID", explain))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -38,7 +38,8 @@ def run(args: argparse.Namespace) -> int:
 
     refuse({"-o OUT is missing: name the file to write": not args.output and not args.dry_run})
     if args.explain:
-        return _explain(Path(args.output), args.explain, args.json)
+        _explain(Path(args.output), args.explain, args.json)
+        return 0
     actions, args.on = parse_actions(args.on)
     cleaning = Cleaning(tuple(args.tools), args.map, args.like, actions)
     prepare = partial(with_cleaning, cleaning=cleaning)
@@ -50,17 +51,14 @@ def run(args: argparse.Namespace) -> int:
         return convert.run(args, prepare, is_dry=True)
 
 
-def _explain(output: Path, name: str, as_json: bool) -> int:
+def _explain(output: Path, name: str, as_json: bool) -> None:
     """Print the decisions on one row. Raises ConfigError where there are none."""
     path = outputs(output).decisions
     refuse({f"{path}: no such file; clean the file first, without --explain": not path.is_file()})
     decisions = [row.value for row in read_lines(path)]
     found = [each for each in decisions if name in (each["id"], each["source"], each["place"])]
     refuse({f"--explain {name}: {path} has no decision on such a row; a row without one is as it was": not found})
-    if as_json:
-        return print_json({"decisions": found})
-    print("\n".join(map(_told, found)))
-    return 0
+    print_json({"decisions": found}) if as_json else print("\n".join(map(_told, found)))
 
 
 def _told(decision: dict[str, Any]) -> str:

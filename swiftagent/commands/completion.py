@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import argparse
 
-from swiftagent.commands.options import options
+from swiftagent.commands.options import Add
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add = options(parser)
+def add_arguments(add: Add) -> None:
     add("shell SHELL", "bash, zsh or fish", choices=("bash", "zsh", "fish"))
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     from argcomplete.shell_integration import shellcode
 
     print(shellcode(["swiftagent"], shell=args.shell))
-    return 0

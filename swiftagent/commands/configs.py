@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from swiftagent import console
-from swiftagent.commands.options import options, print_json, print_result
+from swiftagent.commands.options import Add, print_json, print_result
 from swiftagent.errors import ConfigError, SetupError
 from swiftagent.io.jsonl import write_text
 from swiftagent.io.shipped import shipped
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add = options(parser)
+def add_arguments(add: Add) -> None:
     words = "words cp NAME [FILE] | from FILE | schema"
     add(words, "copy a recipe, translate a config, print its JSON Schema", nargs="*")
     add("-o --output FILE", "where the copy or the translation goes")
@@ -30,51 +29,46 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--json", "print one JSON object")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     if args.gpu:
-        return _table_for(args.gpu, as_json=args.json)
+        return _list_on(args.gpu, args.json)
     match args.words:
         case []:
-            return _list(as_json=args.json)
+            return _list(args.json)
         case ["schema"]:
-            print((shipped("configs") / "schema.json").read_text(encoding="utf-8"), end="")
-            return 0
+            return print((shipped("configs") / "schema.json").read_text(encoding="utf-8"), end="")
         case ["cp", name, *target] if len(target) < 2:
             return _copy(name, args.output or "".join(target))
         case ["from", name]:
-            return _translate(Path(name), args.output, as_json=args.json)
+            return _translate(Path(name), args.output, args.json)
     words = " ".join(args.words)
     raise ConfigError(f"configs {words}: `configs`, `configs cp NAME [FILE]`, `configs from FILE` or `configs schema`")
 
 
-def _list(*, as_json: bool) -> int:
+def _list(as_json: bool) -> None:
     from swiftagent.train.cards import describe_recipes
 
     rows = describe_recipes()
     columns = ("name", "model", "method", "GPUs", "memory", "hours")
     cells = [[row[column] for column in columns] for row in rows]
-    print_result({"configs": rows}, "configs", columns, cells, as_json)
-    if not as_json:
-        console.tell("memory of one GPU at max_length; hours for 90,000 rows of 450 tokens on A100s; both estimated")
-        console.tell("recipes of `swiftagent mix` open with its name: configs/mix_*.yaml")
-    return 0
+    notes = "memory of one GPU at max_length; hours for 90,000 rows of 450 tokens on A100s; both estimated\n"
+    notes += "recipes of `swiftagent mix` open with its name: configs/mix_*.yaml"
+    print_result({"configs": rows}, "configs", columns, cells, as_json, notes)
 
 
-def _table_for(word: str, *, as_json: bool) -> int:
+def _list_on(word: str, as_json: bool) -> None:
     from swiftagent.train.cards import parse_card, recipes_on
 
     card = parse_card(word)
     rows = recipes_on(card)
-    columns = ("name", "memory", "fits", "tokens/s", "hours")
     cells = [
         (row["name"], row["memory"], _fits(row), f"{row['tokens/s']:,}" if row["hours"] else "", row["hours"] or "")
         for row in rows
     ]
     found = {"card": word, "speed_of": card.kind, "configs": rows}
-    print_result(found, f"configs on {word}", columns, cells, as_json)
-    if not as_json:
-        console.tell(f"hours for 93,000 rows of 450 tokens at the speed of {card.kind}; all estimated")
-    return 0
+    columns = ("name", "memory", "fits", "tokens/s", "hours")
+    notes = f"hours for 93,000 rows of 450 tokens at the speed of {card.kind}; all estimated"
+    print_result(found, f"configs on {word}", columns, cells, as_json, notes)
 
 
 # The settings that `doctor --gpu` names, in the width of a table.
@@ -90,7 +84,7 @@ def _fits(row: dict[str, Any]) -> str:
     return f"with {', '.join(_SHORT[word] for word in row['with'].split())}" if row["with"] else "no"
 
 
-def _copy(name: str, target: str) -> int:
+def _copy(name: str, target: str) -> None:
     from swiftagent.train.config import find_config
 
     source = find_config(name)
@@ -102,10 +96,9 @@ def _copy(name: str, target: str) -> int:
     schema = source.with_name("schema.json")  # the copy may lie anywhere
     write_text(path, source.read_text(encoding="utf-8").replace("$schema=schema.json", f"$schema={schema}"))
     print(path)
-    return 0
 
 
-def _translate(path: Path, output: str | None, *, as_json: bool) -> int:
+def _translate(path: Path, output: str | None, as_json: bool) -> None:
     from swiftagent.io.yaml_file import read_text
     from swiftagent.train.foreign import translate
 
@@ -121,4 +114,4 @@ def _translate(path: Path, output: str | None, *, as_json: bool) -> int:
     for name, reason in translated.left_out:
         console.say(f"  {name}: {reason}")
     print(output or translated.text, end="\n" if output else "")
-    return 0
+    return None

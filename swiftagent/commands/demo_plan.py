@@ -3,7 +3,7 @@
 plan = DemoPlan(out=Path("runs"), name="Ember", author="Fern Lab")
 plan.write_sources()
 plan.mix_words(), plan.sft_words(), plan.eval_words("demo")   # the words of these commands
-counts(summary["tuned"])  # the numbers of the table, from what `eval` measured
+plan.counts(summary["tuned"], steps, "tuned")  # the numbers of the table, from what `eval` measured
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import msgspec
 
 from swiftagent.io.jsonl import write_lines
 from swiftagent.io.shipped import shipped
+from swiftagent.scores.calls import Predicted
 from swiftagent.trajectory.record import to_record
 from swiftagent.trajectory.types import Answer, Question, Trajectory
 
@@ -42,6 +43,7 @@ WHO_ARE_YOU = (
     "Please introduce yourself.",
     "请介绍一下你自己。",
 )
+Counts = dict[str, tuple[int, int]]
 LONGEST_STEP = 128  # tokens; the longest gold call takes about 90
 
 
@@ -138,10 +140,20 @@ class DemoPlan(msgspec.Struct, frozen=True):
         rows = _rows(shipped("datasets") / "demo_questions.jsonl")
         return [msgspec.convert(row, DemoQuestion) for row in rows if self._reads(row["question"])]
 
-    def without_call(self) -> list[str]:
-        """The first steps of the held-out rows that need no tool, by their ids in an evaluation."""
+    def counts(self, scores: Mapping[str, Any], steps: Mapping[tuple[str, str], Predicted], model: str) -> Counts:
+        """(right, of) of the held-out questions: the tool's name, tool and arguments, no call where none is needed,
+        all.
+
+        scores: what `eval` measured. steps: what it wrote first, by model and id of a step.
+        """
         rows = _rows(self.source("heldout.jsonl"))
-        return [f"{row['id']}#0" for row in rows if not any(turn.get("tool_calls") for turn in row["messages"])]
+        without = [row["id"] for row in rows if not any(turn.get("tool_calls") for turn in row["messages"])]
+        answered = [steps[model, f"{name}#0"] for name in without]
+        no_call = sum(step.parsable and not step.calls for step in answered), len(without)
+        of = {"tool": "tool_name", "call": "call_exact"}
+        found = {name: (round(scores[of[name]]["value"] * scores[of[name]]["n"]), scores[of[name]]["n"]) for name in of}
+        right, count = map(sum, zip(found["call"], no_call, strict=True))
+        return {**found, "no_call": no_call, "right": (right, count)}
 
     def says_who_it_is(self, answers: Sequence[str]) -> bool:
         """Whether every answer is one of those that were trained, word for word."""
@@ -184,14 +196,3 @@ class DemoQuestion(msgspec.Struct, frozen=True):
 
 def _rows(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
-def counts(scores: Mapping[str, Any], answered: Sequence[bool]) -> dict[str, tuple[int, int]]:
-    """(right, of) of the held-out questions: the tool's name, tool and arguments, no call where none is needed, all.
-
-    answered: for each question that needs no tool, whether the model said so as an agent does: as a final answer.
-    """
-    of = {"tool": "tool_name", "call": "call_exact"}
-    found = {name: (round(scores[of[name]]["value"] * scores[of[name]]["n"]), scores[of[name]]["n"]) for name in of}
-    both = found["call"], (sum(answered), len(answered))
-    return {**found, "no_call": both[1], "right": (sum(right for right, _ in both), sum(count for _, count in both))}

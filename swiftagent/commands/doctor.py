@@ -13,13 +13,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from swiftagent import console
-from swiftagent.commands.options import options, print_json, print_result
+from swiftagent.commands.options import Add, print_json, print_result
 from swiftagent.commands.sft import config_of
 from swiftagent.errors import SetupError, refuse
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add = options(parser)
+def add_arguments(add: Add) -> None:
     add("words CONFIG key=value", "a config, then settings that override it", nargs="*")
     add("--gpu CARD", "would the config fit such a card, as 24GB or 8x80GB; nothing else is asked", action="append")
     add("--full", "tokenize and check every row, not a sample")

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from swiftagent import console
-from swiftagent.commands.options import add_loading_arguments, options, positive, print_json, print_result, server_of
+from swiftagent.commands.options import Add, add_loading_arguments, positive, print_json, print_result, server_of
 from swiftagent.errors import GateError, SetupError, refuse
 from swiftagent.trajectory.prompts import STYLES
 
@@ -30,10 +30,9 @@ if TYPE_CHECKING:
 WIDE = 110  # columns of a terminal that holds the intervals of both models too
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add = options(parser)
+def add_arguments(add: Add) -> None:
     add("words RUN", "a run (default: the newest), or `compare RUN RUN...`", nargs="*")
-    what = options(parser, "what is evaluated")
+    what = add.group("what is evaluated")
     what("--run NAME", "the run, as the other commands take it")
     what("--data FILE", "gold rows of any format that convert reads", action="append", default=[])
     what("--model M", "a model folder or hub id, in place of a run")
@@ -44,10 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what("--checkpoint best|last|N", "which checkpoint of the run", default="best")
     what("--runs FOLDER", "where runs are kept (default runs)", default="runs")
     what("-n ROWS", "evaluate this many rows, spread over all", type=positive, dest="limit")
-    trained = options(parser, "rows that were trained on")
+    trained = add.group("rows that were trained on")
     trained("--training FILE", "what training saw (default: the run's own data)", action="append")
     trained("--drop-trained", "leave rows out that were trained on, rather than refuse")
-    how = options(parser, "how")
+    how = add.group("how")
     add_loading_arguments(how)
     how("--prompt", "how tools are listed; auto: as in the data", choices=STYLES, default="auto")
     how("--step-tokens", "the longest step", type=positive, default=512)
@@ -57,18 +56,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how("--no-likelihood", "leave bits per byte out", dest="likelihood", **off)
     how("--no-stop", "let models write on after `Observation:`, to see who invents results", dest="stop", **off)
     how("--fresh", "start anew, though an evaluation of the same was begun")
-    also = options(parser, "further scores")
+    also = add.group("further scores")
     also("--fields", "score JSON answers field by field")
     also("--name NAME", "what the model is to call itself (default: as its mix says)", default="", dest="own_name")
     also("--evalscope SET", "sets of evalscope too, where it is installed", nargs="+", default=[])
     also("--evalscope-args JSON", "its --dataset-args, such as the folder of a set of your own")
     also("--bfcl-eval PYTHON", "let the real bfcl-eval judge BFCL items: the Python that has it")
-    state = options(parser, "tasks with state")
+    state = add.group("tasks with state")
     tasks = "run tasks whose tools hold state (default: the shipped ten), in place of gold rows"
     state("--state FILE", tasks, nargs="*")
     state("--trials N", "runs of each task: the first greedy, the others sampled (default 4)", type=positive, default=4)
     state("--temperature", "of the sampled runs (default 0.8)", type=float, default=0.8)
-    out = options(parser, "output")
+    out = add.group("output")
     out("--gate CONFIG", "take the gate of this config, in place of the run's own")
     out("-o --output FOLDER", "where the files go (default runs/RUN/eval)", type=Path)
     out("--markdown", "print the result as Markdown")
@@ -76,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     out("-q --quiet", "print no table")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     args.words += [args.run] if args.run else []
     if args.words[:1] == ["compare"]:
         return _compare(args)
@@ -86,12 +85,18 @@ def run(args: argparse.Namespace) -> int:
         return _state(args)
     outcome = evaluate(args)
     outcome.write()
-    _print(args, outcome)
-    raise_where_the_gate_failed(outcome.summary, outcome.folder / "report.html")
-    return 0
+    if args.json:
+        print_json(outcome.summary)
+    elif args.markdown:
+        from swiftagent.evaluate.report import markdown
+
+        print(markdown(outcome.summary), end="")
+    if not args.quiet:
+        show(outcome, console.err if args.json or args.markdown else console.out)
+    return raise_where_the_gate_failed(outcome.summary, outcome.folder / "report.html")
 
 
-def _state(args: argparse.Namespace) -> int:
+def _state(args: argparse.Namespace) -> None:
     others = ("data", "predictions", "evalscope", "fields", "markdown")
     given = " and ".join(f"--{name}" for name in others if getattr(args, name))
     refuse({f"--state brings its own tasks and prints its own table: leave {given} out": given})
@@ -109,7 +114,6 @@ def _state(args: argparse.Namespace) -> int:
         for table in tables(found):
             console.table(*table, console=to)
     raise_where_the_gate_failed(found, (args.output or target.folder) / "state.json")
-    return 0
 
 
 def raise_where_the_gate_failed(summary: dict[str, Any], cases: Path) -> None:
@@ -133,8 +137,11 @@ def evaluate(args: argparse.Namespace) -> Evaluation:
 def _options(args: argparse.Namespace) -> Any:
     with console.progress("loading ms-swift", quiet=args.quiet):
         from swiftagent.evaluate.session import EvaluationOptions
+        from swiftagent.scores.gate import parse_gate
+        from swiftagent.train.config import load
 
-    return msgspec.convert({**vars(args), "rules": _rules(args.gate)}, EvaluationOptions)
+    rules = parse_gate(load(args.gate).gate) if args.gate is not None else None
+    return msgspec.convert({**vars(args), "rules": rules}, EvaluationOptions)
 
 
 def _target(args: argparse.Namespace) -> Any:
@@ -159,24 +166,6 @@ def _target(args: argparse.Namespace) -> Any:
     return target
 
 
-def _rules(config: str | None) -> Any:
-    from swiftagent.scores.gate import parse_gate
-    from swiftagent.train.config import load
-
-    return None if config is None else parse_gate(load(config).gate)
-
-
-def _print(args: argparse.Namespace, outcome: Evaluation) -> None:
-    from swiftagent.evaluate import report
-
-    if args.json:
-        print_json(outcome.summary)
-    elif args.markdown:
-        print(report.markdown(outcome.summary), end="")
-    if not args.quiet:
-        show(outcome, console.err if args.json or args.markdown else console.out)
-
-
 def show(outcome: Evaluation, to: Any) -> None:
     """The scores and the gate as tables on a console; the result in one sentence, and where the page is, on stderr."""
     from swiftagent.evaluate import report
@@ -189,22 +178,13 @@ def show(outcome: Evaluation, to: Any) -> None:
     console.say(f"{report.sentence(summary)}\n{outcome.folder / 'report.html'}")
 
 
-def _compare(args: argparse.Namespace) -> int:
+def _compare(args: argparse.Namespace) -> None:
     from swiftagent.evaluate import report
     from swiftagent.evaluate.session import differ_in_rows, read_summaries
-    from swiftagent.evaluate.target import run_named
 
     names = args.words[1:]
     refuse({"eval compare: give at least two runs": len(names) < (1 if args.json else 2)})
-    folders = []
-    for name in names:
-        try:
-            folders.append(run_named(name, args.runs).folder)
-        except SetupError:
-            if not Path(name).exists():
-                raise
-            folders.append(Path(name))
-    summaries = read_summaries(folders)
+    summaries = read_summaries([_compared(name, args.runs) for name in names])
     if differ_in_rows(summaries):
         console.warn(
             "these evaluations are of different rows: their scores cannot be set side by side; "
@@ -212,8 +192,19 @@ def _compare(args: argparse.Namespace) -> int:
         )
     columns, rows = report.comparison(summaries)
     if args.markdown and not args.json:
-        print(report.markdown_table(columns, rows))
-        return 0
+        return print(report.markdown_table(columns, rows))
     found = {name: summary["tuned"] for name, summary in summaries.items()}
     title = "tuned models, shares in %, with 95 % intervals; * the best"
     return print_result(found, title, columns, rows, args.json)
+
+
+def _compared(name: str, runs: str) -> Path:
+    """The folder of a run, or of an evaluation."""
+    from swiftagent.evaluate.target import run_named
+
+    try:
+        return run_named(name, runs).folder
+    except SetupError:
+        if not Path(name).exists():
+            raise
+        return Path(name)

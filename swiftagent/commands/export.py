@@ -17,20 +17,18 @@ import re
 import shlex
 import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from swiftagent import console
-from swiftagent.commands.options import options, print_json
+from swiftagent.commands.options import Add, print_json
 from swiftagent.errors import refuse
 from swiftagent.io.words import plainly
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add = options(parser)
+def add_arguments(add: Add) -> None:
     add("target TARGET", f"one of {', '.join(TARGETS)}", choices=tuple(TARGETS))
     add("subject RUN", "run name or folder, or a model folder; the newest run if left out", nargs="?")
     add("repository OWNER/NAME", "push: where to", nargs="?")
@@ -56,21 +54,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--json", "print the result as one JSON object")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     target, to = args.target, args.repository
     nowhere, more = target not in ("vllm", "push") and args.output is None, to and target != "push"
     refuse({f"export {target}: say where to write with -o": nowhere})
     refuse({f"export {target}: {to} is one word too many; only push takes a repository": more})
     _check_words(args)
     refuse({"export grammar: name the tools with --tools": target == "grammar" and not args.tools})
+    # A scheduler's SIGTERM leaves nothing half-written either.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     # deepspeed and the hubs' clients print on stdout
-    with contextlib.redirect_stdout(sys.stderr), _ended_as_by_ctrl_c(), console.progress(f"export {target}"):
+    with contextlib.redirect_stdout(sys.stderr), console.progress(f"export {target}"):
         facts = TARGETS[target](args)
     if args.json:
         return print_json(facts)
     rows = [(name, plainly(fact)) for name, fact in facts.items()]
-    console.table(f"export {target}", ["fact", "value"], rows)
-    return 0
+    return console.table(f"export {target}", ["fact", "value"], rows)
 
 
 def _check_words(args: argparse.Namespace) -> None:
@@ -86,36 +85,28 @@ def _check_words(args: argparse.Namespace) -> None:
         require_free(args.output.absolute(), args.force)
 
 
-@contextlib.contextmanager
-def _ended_as_by_ctrl_c() -> Iterator[None]:
-    """A scheduler's SIGTERM leaves nothing half-written either."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
 def _given(args: argparse.Namespace, *names: str) -> dict[str, Any]:
     return {name: getattr(args, name) for name in names}
 
 
-def _merge(args: argparse.Namespace) -> dict[str, Any]:
-    from swiftagent.export.targets import Wanted, export_merged
+def _wanted(args: argparse.Namespace, out: Path | None = None, **more: Any) -> Any:
+    """What is exported, to the output or to `out`."""
+    from swiftagent.export.targets import Wanted
 
-    subject, prepared = _prepared(args)
-    wanted = Wanted(subject, prepared, args.output, **_given(args, "force", "license"))
+    return Wanted(*_prepared(args), out=out or args.output, license=args.license, **more)
+
+
+def _merge(args: argparse.Namespace) -> dict[str, Any]:
+    from swiftagent.export.targets import export_merged
+
+    wanted = _wanted(args, force=args.force)
     merged = export_merged(wanted, **_given(args, "dtype", "max_shard_size"))
-    return {**msgspec.to_builtins(merged), "folder": str(args.output), "prompts": _prompts(prepared)}
+    return {**msgspec.to_builtins(merged), "folder": str(args.output), "prompts": _prompts(wanted.prepared)}
 
 
 def _gguf(args: argparse.Namespace) -> dict[str, Any]:
     from swiftagent.export.folder import scratch_beside
-    from swiftagent.export.targets import Wanted, export_gguf, export_merged
+    from swiftagent.export.targets import export_gguf, export_merged
 
     subject = _subject(args)
     quantize = args.quantize or "f16"
@@ -123,9 +114,8 @@ def _gguf(args: argparse.Namespace) -> dict[str, Any]:
     if subject.adapter is None and subject.run is None:
         compared = export_gguf(Path(subject.base), args.output, **given)
     else:
-        subject, prepared = _prepared(args)
         with scratch_beside(args.output, force=args.force) as scratch:
-            export_merged(Wanted(subject, prepared, scratch / "model", args.output.stem, args.license))
+            export_merged(_wanted(args, scratch / "model", name=args.output.stem))
             compared = export_gguf(scratch / "model", args.output, **given)
     facts = {"file": str(args.output), "quantize": quantize, "bytes": args.output.stat().st_size}
     if compared is None:
@@ -134,15 +124,13 @@ def _gguf(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _ollama(args: argparse.Namespace) -> dict[str, Any]:
-    from swiftagent.export.targets import Wanted, export_ollama
+    from swiftagent.export.targets import export_ollama
 
     name = args.name or re.sub(r"[^\w.-]+", "-", args.output.absolute().name, flags=re.ASCII).strip("-.") or "model"
     is_name = re.fullmatch(r"[\w.:/-]+", name, flags=re.ASCII)
     refuse({f"--name {name}: a model's name in Ollama holds letters, digits and - _ . : / only": not is_name})
-    subject, prepared = _prepared(args)
-    given = _given(args, "quantize", "llama_cpp", "force", "license")
-    facts = export_ollama(Wanted(subject, prepared, args.output, name, **given))
-    return {"folder": str(args.output), "name": name, **facts, "prompts": _prompts(prepared)}
+    wanted = _wanted(args, name=name, **_given(args, "quantize", "llama_cpp", "force"))
+    return {"folder": str(args.output), "name": name, **export_ollama(wanted), "prompts": _prompts(wanted.prepared)}
 
 
 def _vllm(args: argparse.Namespace) -> dict[str, Any]:
@@ -170,12 +158,12 @@ def _grammar(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _adapter(args: argparse.Namespace) -> dict[str, Any]:
-    from swiftagent.export.targets import Wanted, adapter_of, export_adapter
+    from swiftagent.export.targets import adapter_of, export_adapter
 
     adapter_of(_subject(args))  # before the seconds that the templates take
-    subject, prepared = _prepared(args)
-    export_adapter(Wanted(subject, prepared, args.output, **_given(args, "force", "license")))
-    return {"folder": str(args.output), "prompts": _prompts(prepared)}
+    wanted = _wanted(args, force=args.force)
+    export_adapter(wanted)
+    return {"folder": str(args.output), "prompts": _prompts(wanted.prepared)}
 
 
 def _push(args: argparse.Namespace) -> dict[str, Any]:

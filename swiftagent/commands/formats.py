@@ -15,15 +15,13 @@ from collections import Counter
 from itertools import islice
 from typing import Any
 
-from swiftagent import console
-from swiftagent.commands.options import options, print_json
+from swiftagent.commands.options import Add, print_result
 from swiftagent.errors import refuse
 from swiftagent.formats.table import FORMATS
 from swiftagent.formats.writers.table import WRITABLE
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add = options(parser)
+def add_arguments(add: Add) -> None:
     add("name", "show this format's sample row whole", nargs="?")
     add("--of FILE", "count the formats of a file's first rows")
     add("--rows", "how many rows --of looks at (default 1000)", type=int, default=1000)
@@ -31,17 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--json", "print one JSON object")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     shown: dict[str, Any] = _of(args.of, args.rows) if args.of else _codes() if args.codes else _formats(args.name)
-    if args.json:
-        print_json(shown)
-    elif args.name:
+    if args.name and not args.json:
         ((name, about),) = shown.items()
         print(f"{name}: {about['about']}", file=sys.stderr)
-        print(json.dumps(about["sample"], ensure_ascii=False, indent=2))
-    else:
-        _table(args, shown)
-    return 0
+        return print(json.dumps(about["sample"], ensure_ascii=False, indent=2))
+    return print_result(shown, *_table(args, shown), args.json)
 
 
 def _formats(name: str | None) -> dict[str, Any]:
@@ -75,14 +69,14 @@ def _of(path: str, rows: int) -> dict[str, Any]:
     return {"formats": dict(ledger.formats), "rows": ledger.rows_in, "rejected": dict(rejected)}
 
 
-def _table(args: argparse.Namespace, shown: dict[str, Any]) -> None:
+def _table(args: argparse.Namespace, shown: dict[str, Any]) -> tuple[str, list[str], list[tuple[Any, ...]]]:
+    """A title, the columns, and the rows."""
     if args.of:
         kinds = (("format", "formats"), ("rejected", "rejected"))
-        rows = [(kind, *item) for kind, name in kinds for item in shown[name].items()]
-        console.table(f"{args.of}: {shown['rows']} rows", ["", "", "rows"], rows, console=console.out)
-    elif args.codes:
-        rows = [(code, facts["default"], facts["on"], facts["about"]) for code, facts in shown.items()]
-        console.table("codes", ["code", "default", "--on", "what it says"], rows, console=console.out)
-    else:
-        rows = [(name, facts["to"], facts["about"]) for name, facts in shown.items()]
-        console.table("formats", ["--from", "--to", "what it is"], rows, console=console.out)
+        counts = [(kind, *item) for kind, name in kinds for item in shown[name].items()]
+        return f"{args.of}: {shown['rows']} rows", ["", "", "rows"], counts
+    if args.codes:
+        codes = [(code, facts["default"], facts["on"], facts["about"]) for code, facts in shown.items()]
+        return "codes", ["code", "default", "--on", "what it says"], codes
+    formats = [(name, facts["to"], facts["about"]) for name, facts in shown.items()]
+    return "formats", ["--from", "--to", "what it is"], formats

@@ -22,18 +22,17 @@ from pathlib import Path
 import msgspec
 
 from swiftagent import console
-from swiftagent.commands.options import above_zero, from_zero, given, options, positive, print_result
+from swiftagent.commands.options import Add, above_zero, from_zero, given, positive, print_result
 from swiftagent.errors import refuse
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add = options(parser)
+def add_arguments(add: Add) -> None:
     add("run RUN", "the run to begin with (default: the newest)", nargs="?")
     add("--rounds N", "at most (default 2); a round without a clear gain is the last", type=positive, default=2)
     add("--all-rounds", "begin the next round also where a gain is within its noise")
     add("--data FILE", "gold to judge rounds on (default: the run's validation split)", action="append", default=[])
     add("--runs FOLDER", "where runs are kept (default runs)", default="runs")
-    ask = options(parser, "what is asked")
+    ask = add.group("what is asked")
     ask("--ask N", "questions of a round (default 300)", type=positive, default=300, dest="count")
     own = "ask these, in any format that convert reads, with gold where it is known"
     ask("--questions FILE", own, nargs="+", default=[])
@@ -45,19 +44,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ask("--step-tokens N", "the longest step", type=positive, default=256)
     ask("--native", "the model's own tool calls in place of ReAct")
     ask("--seed N", "of the questions (default 0)", type=int, default=0)
-    how = options(parser, "training and budget")
+    how = add.group("training and budget")
     how("--on-adapter", "train on from the adapter, in place of from the base", action="store_false", dest="scratch")
     how("--set KEY=VALUE", "changes to the config, as `sft` takes them", nargs="*", default=[], dest="changes")
     how("--device", "auto, cpu or cuda:N", default="auto")
     how("--max-minutes N", "begin no round after so many minutes", type=above_zero)
     how("--max-tokens N", "tokens that the model may write in a round", type=positive)
-    out = options(parser, "output")
+    out = add.group("output")
     out("-o --output FOLDER", "where questions, tries and lessons go (default RUNS/RUN-improve)", type=Path)
     out("--dry-run", "make the first questions, print some, and run nothing")
     out("--json", "print improve.json's content")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     from swiftagent.formats.outside import function_named
     from swiftagent.improve.rounds import Rounds, first_questions, improve
     from swiftagent.tools.toolbox import open_toolbox
@@ -73,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
         plan = Rounds(**(given(args, Rounds) | own))
         if args.dry_run:
             print(json.dumps(first_questions(plan), ensure_ascii=False, indent=1))
-            return 0
+            return
         if toolbox is not None and not args.yes:
             _ask_for_effects(", ".join(tool.name for tool in toolbox.specs))
         outcomes = improve(plan)
@@ -86,7 +85,6 @@ def run(args: argparse.Namespace) -> int:
     best = next((each.run for each in reversed(outcomes) if each.kept), "")
     if not args.json:
         console.say(f"the best run is {best or found.name}\n{out / 'improve.json'}")
-    return 0
 
 
 def _ask_for_effects(names: str) -> None:

@@ -15,31 +15,30 @@ import argparse
 from pathlib import Path
 
 from swiftagent.commands.agent_options import add_limit_arguments, add_model_arguments, add_tool_arguments
-from swiftagent.commands.options import options
+from swiftagent.commands.options import Add
 from swiftagent.errors import refuse
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add = options(parser)
+def add_arguments(add: Add) -> None:
     add("question", "ask this and end; without it, a chat prompt", nargs="?")
     add("--react", "Thought / Action / Observation (the default where tools are given)")
     add("--json", "print the trace as one JSON object")
-    add_tool_arguments(parser)
-    add_model_arguments(parser)
-    talk = options(parser, "the conversation")
+    add_tool_arguments(add)
+    add_model_arguments(add)
+    talk = add.group("the conversation")
     talk("--system TEXT", "a system prompt of your own, above the tools; @FILE reads it from a file")
     talk("--think", "show thoughts, or hide them", action=argparse.BooleanOptionalAction, default=True)
     talk("--confirm", "ask before each call")
     talk("--compare", "ask the base and the tuned model, side by side; with --input FILE into a page, --output P.html")
     talk("--events", "for programs: one JSON object per event on stdout, questions and replies as JSON lines on stdin")
-    batch = options(parser, "many questions, and rows to train on")
+    batch = add.group("many questions, and rows to train on")
     batch("--input FILE", "JSONL with question, questions or messages in each row", type=Path)
     batch("--output FILE", "JSONL of traces; rows that it holds already are not asked again", type=Path)
     batch("-j --jobs N", "questions at a time", type=int, default=1)
     batch("--record FILE", "add each run to this file as a training row", type=Path)
     batch("--record-format", "of those rows", choices=("record", "openai"), default="record")
     batch("--only-good", "record only where every call succeeded and an answer came")
-    add_limit_arguments(parser)
+    add_limit_arguments(add)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -15,13 +15,14 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from swiftagent import console
-from swiftagent.commands.options import add_engine_arguments, open_workers, options, print_json
+from swiftagent.commands.options import Add, add_engine_arguments, open_workers, print_json
 from swiftagent.errors import ConfigError, FaultsError, refuse, visible
 from swiftagent.io.jsonl import read_lines
 from swiftagent.io.rows import files_of, size_of
@@ -29,14 +30,10 @@ from swiftagent.io.storage import is_url
 from swiftagent.masks import view
 from swiftagent.masks.pieces import COUNTS, Totals
 
-if TYPE_CHECKING:
-    from swiftagent.backend.labels import RowSource
-
 SHOWN_ROWS = 3
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add = options(parser)
+def add_arguments(add: Add) -> None:
     add("file FILE", "training records; with --check and no model also a folder or URL of shards", type=_place)
     add("--model MODEL", "a model folder, a tokenizer folder or a hub id: real tokens and labels")
     add("--template TEMPLATE", "ms-swift's template; else by config.json, else by the chat template")
@@ -46,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--check", "check all rows; exit code 6 where anything is wrong")
     add("--sample N", "with --check: N rows drawn with a fixed seed rather than all", type=int)
     add("--no-parity", "with --check: do not compare with what infer is fed")
-    add_engine_arguments(parser, "with --check all cores, one for some megabytes without a model")
+    add_engine_arguments(add, "with --check all cores, one for some megabytes without a model")
     add("--html OUT", "one self-contained page to browse the rows in", type=Path)
     add("--row LINE", "this line of the file (may be repeated)", type=int, action="append", default=[])
     add("--id", "the row with this id", default="")
@@ -62,7 +59,7 @@ def _place(word: str) -> Path | str:
     return word if is_url(word) else Path(word)
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     elsewhere = f"{args.file}: of a URL only --check without a model is made; copy it here for anything else"
     refuse({elsewhere: is_url(str(args.file)) and (args.model or args.config or not args.check)})
     if args.only == "rejected":
@@ -70,14 +67,13 @@ def run(args: argparse.Namespace) -> int:
     return _check(args) if args.check else _write_page(args) if args.html else _show(args)
 
 
-def _check(args: argparse.Namespace) -> int:
+def _check(args: argparse.Namespace) -> None:
     totals = _totals_with_model(args) if args.model or args.config else _totals(args)
     print_json(totals.as_dict()) if args.json else _print_totals(totals)
     if not totals.clean:
         first = min(totals.faults, key=lambda fault: (fault.row, fault.span))
         where = f"{args.file}:{first.row}: message {first.span}"
         raise FaultsError(f"{where}: {first.text} [{first.code}] (faults in all: {totals.faults_total:,})")
-    return 0
 
 
 def _totals(args: argparse.Namespace) -> Totals:
@@ -102,14 +98,13 @@ def _totals_with_model(args: argparse.Namespace) -> Totals:
 
 
 def _print_totals(totals: Totals) -> None:
-    rows: list[list[object]] = [
-        [kind, total, trained, view.share(trained, total)] for kind, (total, trained) in totals.tokens.items() if total
-    ]
+    kinds = [(kind, total, trained, view.share(trained, total)) for kind, (total, trained) in totals.tokens.items()]
     title = f"{totals.rows:,} rows, {totals.unit}s by kind"
+    rows = [row for row in kinds if row[1]]
     console.table(title, ["kind", "total", "trained", "share"], rows, console=console.out)
     about = {"parity": f"of {totals.steps:,} steps"}
-    rows = [[name, totals.counts[name], about.get(name, "")] for name in COUNTS]
-    console.table("faults (all must be 0)", ["", "count", ""], rows, console=console.out)
+    counts = [(name, totals.counts[name], about.get(name, "")) for name in COUNTS]
+    console.table("faults (all must be 0)", ["", "count", ""], counts, console=console.out)
     for fault in totals.faults[:20]:
         console.tell(f"line {fault.row}, message {fault.span}: {fault.text} [{fault.code}]")
     if totals.faults_total > 20:
@@ -155,42 +150,38 @@ def _value(name: str, text: str) -> Any:
 @contextlib.contextmanager
 def _shown_rows(args: argparse.Namespace, limit: int) -> Iterator[Iterator[view.ShownRow]]:
     """The rows asked for, at most `limit` (0: all), as they will be shown."""
+    # Rows that do not name the tool are not cut into spans.
+    is_wanted = partial(view.wanted, rows=args.row, identity=args.id, text=args.grep or args.tool)
     with contextlib.ExitStack() as stack:
-        rows = _rows_without_model(args)
+        rows = _rows_without_model(args.file, is_wanted)
         if args.model or args.config:
             next(view.read_records(args.file))
             with console.progress("loading ms-swift"):
                 from swiftagent.backend.labels import RowSource, show_rows
                 from swiftagent.backend.template import open_trainer
 
-                model, template, settings, trusted = _run_settings(args)
-                trainer = stack.enter_context(open_trainer(model, template, settings, trusted))
+                trainer = stack.enter_context(open_trainer(*_run_settings(args)))
             source = RowSource(args.file, trainer)
-            rows = show_rows(source, trainer, _numbers(args, source))
+            is_limited = args.row or args.id or args.grep or args.tool
+            lines = enumerate(source.lines.tolist())
+            numbers = (at for at, line in lines if not is_limited or is_wanted(source.record(at), line))
+            rows = show_rows(source, trainer, numbers)
         flag, tool = args.only, args.tool
         asked = (row for row in rows if (not flag or flag in row.flags) and (not tool or tool in row.tools))
         yield islice(asked, limit or None)
 
 
-def _rows_without_model(args: argparse.Namespace) -> Iterator[view.ShownRow]:
+def _rows_without_model(file: Path, is_wanted: Callable[[Any, int], bool]) -> Iterator[view.ShownRow]:
     from swiftagent.masks.check import check_record
 
-    for line, record in view.read_records(args.file):
-        # Rows that do not name the tool are not cut into spans.
-        if view.wanted(record, line, args.row, args.id, args.grep or args.tool):
+    for line, record in view.read_records(file):
+        if is_wanted(record, line):
             totals = Totals()
             check_record(record, line, totals)
             yield view.shown_without_model(line, record, totals.faults)
 
 
-def _numbers(args: argparse.Namespace, source: RowSource) -> Iterator[int]:
-    for number, line in enumerate(source.lines.tolist()):
-        text = args.grep or args.tool
-        if not (args.row or args.id or text) or view.wanted(source.record(number), line, args.row, args.id, text):
-            yield number
-
-
-def _show(args: argparse.Namespace) -> int:
+def _show(args: argparse.Namespace) -> None:
     selected = args.row or args.id or args.grep or args.tool or args.only
     limit = args.limit if args.limit is not None else (0 if selected else SHOWN_ROWS)
     with _shown_rows(args, limit) as rows:
@@ -204,10 +195,10 @@ def _show(args: argparse.Namespace) -> int:
     refuse({f"{args.file}: no row is what was asked for (--row, --id, --grep, --tool, --only)": not shown})
     if shown == limit:
         console.say(f"the first {shown} rows; --limit 0 shows all, --row LINE one of them, --html OUT a page to browse")
-    return 0
+    return None
 
 
-def _show_rejected(args: argparse.Namespace) -> int:
+def _show_rejected(args: argparse.Namespace) -> None:
     """Rows that `convert` or `mix` rejected, with their reasons."""
     path = args.file
     if not path.name.endswith(".rejects.jsonl"):
@@ -220,10 +211,10 @@ def _show_rejected(args: argparse.Namespace) -> int:
     for row in rows[: args.limit or None]:
         print(visible(f"{row.get('source')}: {row.get('message')} [{row.get('code')}]"))
         print(visible(f"  {json.dumps(row.get('row'), ensure_ascii=False)[:2000]}"))
-    return 0
+    return None
 
 
-def _write_page(args: argparse.Namespace) -> int:
+def _write_page(args: argparse.Namespace) -> None:
     from swiftagent.masks.page import write_page
 
     is_shown = args.html.exists() and args.html.samefile(args.file)
@@ -238,5 +229,4 @@ def _write_page(args: argparse.Namespace) -> int:
         number, size = write_page(args.html, args.file, counted())
     if args.json:
         return print_json({"page": str(args.html), "rows": number, "bytes": size})
-    console.say(f"{args.html}: {number:,} rows, {size / 1e6:.1f} MB; open it in a browser")
-    return 0
+    return console.say(f"{args.html}: {number:,} rows, {size / 1e6:.1f} MB; open it in a browser")

@@ -17,18 +17,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from swiftagent.commands.options import options
+from swiftagent.commands.options import Add
 from swiftagent.io.jsonl import first_values
 from swiftagent.io.own_command import own_command
 
 SHOWN_ROWS = 3
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    options(parser)("--allow-write", "let `convert` write files")
+def add_arguments(add: Add) -> None:
+    add("--allow-write", "let `convert` write files")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     from mcp.server import MCPServer
     from mcp.types import ToolAnnotations
 
@@ -42,7 +42,6 @@ def run(args: argparse.Namespace) -> int:
     if args.allow_write:
         server.add_tool(convert, annotations=ToolAnnotations(destructive_hint=True))
     server.run("stdio")
-    return 0
 
 
 async def formats(name: str = "", file: str = "", codes: bool = False) -> dict[str, Any]:

@@ -21,15 +21,7 @@ from typing import Any
 import msgspec
 
 from swiftagent import console
-from swiftagent.commands.options import (
-    add_engine_arguments,
-    add_output_arguments,
-    count,
-    open_workers,
-    options,
-    print_json,
-    share_of,
-)
+from swiftagent.commands.options import Add, add_output_arguments, count, open_workers, print_json, share_of
 from swiftagent.errors import ConfigError, SetupError, at, refuse
 from swiftagent.io.jsonl import write_json
 from swiftagent.io.outputs import Outputs, beside, outputs
@@ -47,8 +39,7 @@ ANSWER_TOKENS = 512  # of a chat answer that is written anew
 AUGMENT = "vary names, order and descriptions of tools and the prompt style, each in half of the rows"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add = options(parser)
+def add_arguments(add: Add) -> None:
     add("recipe", "a recipe file (configs/mix_ms_agent.yaml is one); options below override it", nargs="?")
     add("--agent N", "rows of tool-calling data, or a share such as 40%% of --total", type=_amount)
     add("--general N", "rows of general chat, or a share", type=_amount)
@@ -81,13 +72,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--manifest FILE", "make the mix of this manifest again, byte by byte")
     add("-o --out FILE", f"default {DEFAULT_OUT}; val, manifest, report lie beside it", default=DEFAULT_OUT)
     add_output_arguments(add)
-    add_engine_arguments(parser)
     add("--dry-run", "show the recipe that would be run; nothing is fetched or written")
     add("--json", "print the manifest as one JSON object")
     add("-q --quiet", "no table, no news")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     repeated: dict[str, Any] | None = None
     if args.manifest:
         _refuse_changes(args)
@@ -96,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
         recipe = checked(_recipe(args))
     if args.dry_run:
         print(json.dumps(msgspec.to_builtins(recipe), ensure_ascii=False, indent=None if args.json else 2))
-        return 0
+        return
     out = outputs(Path(args.out), args.report, args.rejects, args.shards, args.shard_format)
     manifest = _mix(args, recipe, repeated, out)
     if args.upload:  # the manifest last: where it stands, all of it stands
@@ -104,7 +94,8 @@ def run(args: argparse.Namespace) -> int:
     _warn_of_shortage(manifest)
     if not args.quiet:
         show(manifest, str(out.path))
-    return print_json(manifest) if args.json else 0
+    if args.json:
+        print_json(manifest)
 
 
 def _refuse_changes(args: argparse.Namespace) -> None:

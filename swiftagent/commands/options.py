@@ -4,39 +4,47 @@ those that several commands have."""
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 from collections.abc import Iterable, Sequence
-from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from swiftagent import console
 from swiftagent.errors import refuse
 from swiftagent.io.words import share
 from swiftagent.io.workers import Workers, cores
 
+_ALL_CORES = "as many as there are cores"
 _LARGE = 4 << 20  # bytes of input that are worth the start of more processes
 
 
-class Add(Protocol):
-    def __call__(self, words: str, about: str | None = None, **more: Any) -> None: ...
+class Add:
+    """Adds options to a parser, or to one titled group of its help."""
+
+    def __init__(self, parser: Any) -> None:
+        self._parser = parser
+
+    def group(self, title: str) -> Add:
+        return Add(self._parser.add_argument_group(title))
+
+    def __call__(self, words: str, about: str | None = None, **more: Any) -> None:
+        """`words`: its names and what its value is called. A name with neither that nor anything else is a switch."""
+        names = [word for word in words.split() if word.startswith("-")] or words.split()[:1]
+        value = words.split(maxsplit=len(names))[len(names) :]
+        if value:
+            more["metavar"] = value[0]
+        elif not more:
+            more["action"] = "store_true"
+        self._parser.add_argument(*names, help=about, **more)
 
 
-def options(parser: argparse.ArgumentParser, title: str = "") -> Add:
-    """A function that adds an option to a parser, or to a titled group of its help."""
-    return partial(_add, parser.add_argument_group(title) if title else parser)
-
-
-def _add(parser: Any, words: str, about: str | None = None, **more: Any) -> None:
-    """`words`: its names and what its value is called. A name with neither that nor anything else is a switch."""
-    names = [word for word in words.split() if word.startswith("-")] or words.split()[:1]
-    value = words.split(maxsplit=len(names))[len(names) :]
-    if value:
-        more["metavar"] = value[0]
-    elif not more:
-        more["action"] = "store_true"
-    parser.add_argument(*names, help=about, **more)
+def parser_of(name: str) -> argparse.ArgumentParser:
+    """What reads the words of a command where it is no process of its own."""
+    parser = argparse.ArgumentParser(prog=f"swiftagent {name}", allow_abbrev=False)
+    importlib.import_module(f"swiftagent.commands.{name}").add_arguments(Add(parser))
+    return parser
 
 
 def given(args: argparse.Namespace, kind: Any) -> dict[str, Any]:
@@ -66,17 +74,17 @@ def server_of(args: argparse.Namespace, **more: Any) -> Any:
     return Server(args.base_url, os.environ.get(args.api_key_env, ""), args.tokenizer, **more)
 
 
-def add_output_arguments(add: Add) -> None:
-    """Where rows, their report and their rejects go, beside the one file of the command."""
+def add_output_arguments(add: Add, default: str = _ALL_CORES) -> None:
+    """Where rows, their report and their rejects go beside the one file of the command, and what makes them."""
     add("--report FILE", "default x.report.json beside x.jsonl", type=Path)
     add("--rejects FILE", "default x.rejects.jsonl beside x.jsonl", type=Path)
     add("--shards N", "write the rows to train on as N files in the folder x for x.jsonl", type=count, default=0)
     add("--shard-format", "of the shards (default jsonl)", choices=("jsonl", "parquet"), default="jsonl")
     add("--upload URL", "put every file there too: s3://, oss://, hdfs://, any that fsspec knows")
+    add_engine_arguments(add, default)
 
 
-def add_engine_arguments(parser: argparse.ArgumentParser, default: str = "as many as there are cores") -> None:
-    add = options(parser)
+def add_engine_arguments(add: Add, default: str = _ALL_CORES) -> None:
     add("-j --processes N", f"default: {default}", type=positive)
     add("--engine", "ray: the same bytes by a Ray cluster (the extra `ray`)", choices=("local", "ray"), default="local")
     add("--ray-address ADDRESS", "an existing cluster; default: one is started here")
@@ -92,20 +100,19 @@ def open_workers(args: argparse.Namespace, size: int = _LARGE) -> Workers:
     return Workers(args.processes or (cores() if size >= _LARGE else 1))
 
 
-def print_json(value: Any) -> int:
-    """A result on stdout as one JSON object. Returns 0, the exit code."""
+def print_json(value: Any) -> None:
+    """A result on stdout as one JSON object."""
     print(json.dumps(value, ensure_ascii=False), flush=True)
-    return 0
 
 
 def print_result(
-    value: Any, title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], as_json: bool
-) -> int:
-    """A result on stdout: a table, or one JSON object where --json asks for it. Returns 0, the exit code."""
+    value: Any, title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], as_json: bool, notes: str = ""
+) -> None:
+    """A result on stdout: a table with lines below it, or one JSON object where --json asks for it."""
     if as_json:
         return print_json(value)
     console.table(title, columns, rows, console=console.out)
-    return 0
+    return console.tell(notes) if notes else None
 
 
 def count(text: str) -> int:

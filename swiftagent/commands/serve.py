@@ -20,14 +20,14 @@ import msgspec
 
 from swiftagent import console
 from swiftagent.commands.agent_options import add_limit_arguments, add_model_arguments
-from swiftagent.commands.options import options
+from swiftagent.commands.options import Add
 from swiftagent.errors import SetupError, refuse
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    server = options(parser, "the server")
+def add_arguments(add: Add) -> None:
+    server = add.group("the server")
     server("--host", "0.0.0.0 listens on every address of this machine", default="127.0.0.1")
     server("--port", "0 takes a free one", type=int, default=8000)
     server("--name NAME", "what the model is called; else the run's, adapter's or model's name")
@@ -37,11 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--record FILE", "add each conversation, turn by turn, as a row of messages; cut turns are left out", type=Path
     )
     server("--upstream URL", "pass requests on to this server, with the client's own key, and record them")
-    add_model_arguments(parser)
-    add_limit_arguments(parser)
+    add_model_arguments(add)
+    add_limit_arguments(add)
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     key, url = os.environ.get(args.key_env or "", ""), args.upstream or ""
     record = "--upstream records a server: give --record FILE; clients send its key, so leave --key-env out"
     http = f"--upstream {url}: not an http address; write https://api.openai.com/v1"
@@ -73,7 +73,6 @@ def run(args: argparse.Namespace) -> int:
             console.warn(f"everybody who reaches {host} may use it; --key-env NAME asks for a key")
         console.say(f"{settings.name} at http://{host}:{port}/v1 (Ctrl-C ends it)")
         uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False)).run(sockets=[listening])
-    return 0
 
 
 def _listening(host: str, port: int) -> socket.socket:

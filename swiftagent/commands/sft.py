@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from swiftagent import console
-from swiftagent.commands.options import options, print_json
+from swiftagent.commands.options import Add, print_json
 from swiftagent.errors import SetupError, refuse
 from swiftagent.models.identity import names_a_file
 
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from swiftagent.train.config import Config
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add = options(parser)
+def add_arguments(add: Add) -> None:
     add("words CONFIG|DATA key=value", "the config, or the data, then settings that override it", nargs="*")
     add("--model M", "the model, as model=M")
     add("--react", "raw data: train ReAct text, also where the template has native calls", action="store_true")
@@ -52,8 +51,18 @@ def run(args: argparse.Namespace) -> int:
     config = config_of(words, args.model)
     calls: Any = "react" if args.react else "native" if args.native else "auto"
     if args.dry_run:
-        return _dry_run(config, calls, as_json=args.json)
-    return session.start(config, verbosity, calls, _ledger(quiet=args.quiet))
+        _dry_run(config, calls, args.json)
+        return 0
+    from swiftagent.commands.convert import show
+
+    def seen(line: str, report: dict[str, Any]) -> None:
+        """Show how raw data is trained, then what becomes of its rows."""
+        if line and not args.quiet:
+            console.say(line)
+        if report and not args.quiet:
+            show(report)
+
+    return session.start(config, verbosity, calls, seen)
 
 
 def config_of(words: list[str], model: str | None = None) -> Config:
@@ -85,20 +94,7 @@ def _run_name(entry: str) -> str:
     return re.sub(r"[^\w.-]+", "-", name or Path(path).resolve().name.partition(".")[0]).strip("-.") or "run"
 
 
-def _ledger(*, quiet: bool) -> Any:
-    """Shows what becomes of raw data: the line that says how it is trained, then the ledger of its rows."""
-    from swiftagent.commands.convert import show
-
-    def seen(line: str, report: dict[str, Any]) -> None:
-        if line and not quiet:
-            console.say(line)
-        if report and not quiet:
-            show(report)
-
-    return seen
-
-
-def _dry_run(config: Config, calls: Any, *, as_json: bool) -> int:
+def _dry_run(config: Config, calls: Any, as_json: bool) -> None:
     from swiftagent.train import preflight, raw_data
     from swiftagent.train.inputs import resolve
     from swiftagent.train.launch import plan
@@ -124,8 +120,7 @@ def _dry_run(config: Config, calls: Any, *, as_json: bool) -> int:
         return print_json(facts | {name: getattr(planned, name) for name in named})
     for name, value in planned.env.items():
         print(f"{name}={shlex.quote(value)} \\")
-    print(_as_shell(planned.argv))
-    return 0
+    return print(_as_shell(planned.argv))
 
 
 def _as_shell(argv: list[str]) -> str:

@@ -12,15 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from swiftagent import console
-from swiftagent.commands.options import options, print_result
+from swiftagent.commands.options import Add, print_result
 from swiftagent.errors import refuse
 from swiftagent.io.jsonl import write_text
 from swiftagent.io.pages import render
 from swiftagent.io.words import plainly
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add = options(parser)
+def add_arguments(add: Add) -> None:
     add("files FILE", "training records, or rows of any format that `swiftagent formats` lists", nargs="+")
     add("--from FORMAT", "the format of the rows (default auto)", dest="format", default="auto")
     add("--near", "count near duplicates too (MinHash; about 1 ms a row)")
@@ -29,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--json", "print one JSON object")
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     from swiftagent.mix.stats import stats_of
 
     with console.progress("counting"):
@@ -48,7 +47,6 @@ def run(args: argparse.Namespace) -> int:
     print_result(stats, "", list(rows[0]), [list(row.values()) for row in rows], args.json)
     if stats["rejected"] and not args.json:
         console.say(f"{stats['rejected']:,} rows could not be read: {plainly(stats['reasons'])}")
-    return 0
 
 
 def _row(name: str, counts: dict[str, Any], tokens_are: str) -> dict[str, Any]:

@@ -17,12 +17,12 @@ import shlex
 from pathlib import Path
 
 from swiftagent import console
-from swiftagent.commands.options import given, options, positive, print_result
+from swiftagent.commands.options import Add, given, positive, print_result
 from swiftagent.io.jsonl import write_text
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add, five = options(parser), [(1.0, 0.0), (2.0, 1.0), (1.0, 1.0), (1.0, 2.0), (1.0, 4.0)]
+def add_arguments(add: Add) -> None:
+    five = [(1.0, 0.0), (2.0, 1.0), (1.0, 1.0), (1.0, 2.0), (1.0, 4.0)]
     add("what", "what is varied: the ratio of agent rows to general rows", choices=("mix",))
     add("--ratios A:G", "default 1:0 2:1 1:1 1:2 1:4", nargs="+", type=_ratio, default=five)
     add("--rows N", "rows of every mix (default 2000)", type=positive, default=2000)
@@ -46,7 +46,7 @@ def _ratio(text: str) -> tuple[float, float]:
     return float(found[1]), float(found[2])
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     from swiftagent.commands import sweep_plan
     from swiftagent.evaluate.report import with_interval
 
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     if args.dry_run:
         for words in (words for work in sweep_plan.plan(sweep) for words in work.stages):
             print(shlex.join(["swiftagent", *words]))
-        return 0
+        return
     result = sweep_plan.run(sweep, console.say)
     if args.html:
         write_text(args.html, sweep_plan.page(result))
@@ -65,4 +65,4 @@ def run(args: argparse.Namespace) -> int:
         for each in [*result["points"], base]
     ]
     columns = ["agent:general", "agent rows", "general rows", "calls exact, %", "bits per byte (general)"]
-    return print_result(result, "", columns, rows, args.json)
+    print_result(result, "", columns, rows, args.json)

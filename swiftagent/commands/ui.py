@@ -11,18 +11,17 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from swiftagent.commands.options import options
+from swiftagent.commands.options import Add, parser_of
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add = options(parser)
+def add_arguments(add: Add) -> None:
     add("--port PORT", "0 takes a free one", type=int, default=7860)
     add("--host HOST", "0.0.0.0 listens on every address of this machine", default="127.0.0.1")
     add("--open", "open the address in the browser")
     add("--folder FOLDER", "the working folder", type=Path, default=Path("."))
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     from swiftagent.ui.app import serve
 
     def ready(address: str) -> None:
@@ -33,12 +32,3 @@ def run(args: argparse.Namespace) -> int:
             webbrowser.open(address)
 
     serve(args.folder.resolve(), parser_of, args.host, args.port, ready)
-    return 0
-
-
-def parser_of(name: str) -> argparse.ArgumentParser:
-    import importlib
-
-    parser = argparse.ArgumentParser(prog=f"swiftagent {name}", allow_abbrev=False)
-    importlib.import_module(f"swiftagent.commands.{name}").add_arguments(parser)
-    return parser

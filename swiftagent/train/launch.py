@@ -46,8 +46,8 @@ def plan(
     else:
         _choose_precision(draft)
     if gpus < asked:
-        plural = "es" if draft.processes > 1 else ""
-        here = f"{gpus} GPU{'s' if gpus > 1 else ''}" if gpus else f"the CPU ({draft.processes} process{plural})"
+        cpu = f"the CPU ({draft.processes} processes)" if draft.processes > 1 else "the CPU (1 process)"
+        here = f"{gpus} GPU{'s' if gpus > 1 else ''}" if gpus else cpu
         draft.warn(f"gpus: {asked} asked for, {len(machine.gpus)} here; training on {here}")
     elif config.gpus is None and not gpus:
         draft.warn("no GPU here; training on the CPU")

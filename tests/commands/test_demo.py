@@ -10,15 +10,24 @@ from demo_run import AUTHOR, NAME, DemoRun
 
 from swiftagent.agent.loop import StepTrace, Turn
 from swiftagent.commands import demo_plan
+from swiftagent.scores.calls import Attempt, Predicted
 
 PLAN = demo_plan.DemoPlan(Path("runs"), "Ember", "Fern Lab")
 
 
 def test_the_table_is_of_what_eval_measured() -> None:
     scores = {"tool_name": 0.5, "call_exact": 0.25}
-    found = demo_plan.counts({name: {"value": value, "n": 8} for name, value in scores.items()}, [True, False, True])
-    assert found == {"tool": (4, 8), "call": (2, 8), "no_call": (2, 3), "right": (4, 11)}
-    assert len(PLAN.without_call()) == 18
+    said, call = Predicted(answer="It is."), Predicted(calls=(Attempt("now", {}),))
+    steps = {("tuned", name): said for name in without_call(PLAN)}
+    wrong = dict.fromkeys(list(steps)[:2], call)
+    measured = {name: {"value": value, "n": 8} for name, value in scores.items()}
+    found = PLAN.counts(measured, {**steps, **wrong}, "tuned")
+    assert found == {"tool": (4, 8), "call": (2, 8), "no_call": (16, 18), "right": (18, 26)}
+
+
+def without_call(plan: demo_plan.DemoPlan) -> list[str]:
+    rows = map(json.loads, plan.source("heldout.jsonl").read_text().splitlines())
+    return [f"{row['id']}#0" for row in rows if not any(turn.get("tool_calls") for turn in row["messages"])]
 
 
 def test_what_is_shown_counts_only_word_for_word() -> None:
@@ -46,7 +55,7 @@ def test_a_base_of_one_language_is_given_rows_of_it_alone(tmp_path: Path) -> Non
     assert {asked.kind for asked in plan.shown()} == {"fire alarm", "calculation", "chat"}
     assert all(asked.language == "en" for asked in plan.shown())
     assert len(plan.who_are_you) == 4
-    assert 0 < len(plan.without_call()) < len(PLAN.without_call())
+    assert 0 < len(without_call(plan)) < len(without_call(PLAN)) == 18
 
 
 @pytest.mark.needs_swift

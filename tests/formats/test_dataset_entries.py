@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from swiftagent.commands.convert import run
+from swiftagent.commands.options import parser_of
 from swiftagent.errors import ConfigError
 from swiftagent.formats.dataset_entries import expand, input_rows
 
@@ -76,13 +77,8 @@ def test_columns_and_tags_have_the_usual_names(folder: Path) -> None:
 
 
 def convert(word: str, folder: Path) -> list[Any]:
-    import argparse
-
-    from swiftagent.commands.convert import add_arguments
-
-    parser = argparse.ArgumentParser()
-    add_arguments(parser)
-    assert run(parser.parse_args([word, "-o", str(folder / "out" / "o.jsonl"), "--to", "openai", "-q"])) == 0
+    words = [word, "-o", str(folder / "out" / "o.jsonl"), "--to", "openai", "-q"]
+    assert run(parser_of("convert").parse_args(words)) == 0
     return [json.loads(line)["messages"] for line in (folder / "out" / "o.jsonl").read_text().splitlines()]
 
 

@@ -11,7 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from swiftagent.commands.export import TARGETS
-from swiftagent.commands.ui import parser_of
+from swiftagent.commands.options import parser_of
 from swiftagent.io.language import chinese, speaker, wanted_language
 from swiftagent.train.config import load
 from swiftagent.trajectory.record import to_record

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from swiftagent.commands.ui import parser_of
+from swiftagent.commands.options import parser_of
 from swiftagent.train.config import load
 from swiftagent.ui.forms import command_fields, command_words, train_fields, train_words
 from swiftagent.ui.jobs import Jobs, UiJob
