@@ -226,15 +226,17 @@ def _run(name: str, words: list[str]) -> int:
     arguments = words.copy()
     arguments.remove(name)
     args = parser_of(name).parse_intermixed_args(arguments)  # `sft CONFIG --dry-run key=value` too
-    return int(_command(name).run(args) or 0)
+    code = int(_command(name).run(args) or 0)
+    sys.stdout.flush()  # a full disk shows here, as an error
+    return code
 
 
 def _flush() -> None:
-    """Hand on what is held back; else the interpreter finds out at its very end that nobody reads it, and exits with
+    """Hand on what is held back; else the interpreter finds out at its very end that nobody takes it, and exits with
     120."""
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
@@ -249,7 +251,7 @@ def _answer_without_command(words: list[str]) -> int:
     parser = main_parser()
     parser.parse_args(words)
     parser.print_help()
-    return 0 if not words else ConfigError.exit_code
+    return 0
 
 
 def _as_lines(error: SwiftAgentError) -> str:

@@ -86,7 +86,9 @@ def test_a_machine_that_is_full_is_one_line_and_leaves_no_half_file(tmp_path: Pa
     assert [path.name for path in tmp_path.iterdir()] == ["a.jsonl"]
 
 
-def test_a_full_disk_below_stdout_is_one_line():
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_below_stdout_is_one_line(unbuffered: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
     with open("/dev/full", "w") as full:
         done = subprocess.run(
             [sys.executable, "-m", "swiftagent", "configs", "--json"], stdout=full, stderr=-1, text=True

@@ -70,7 +70,7 @@ class Context:
     """What was said and answered so far."""
 
     def __init__(self) -> None:
-        self.text = ""
+        self.text = self.squeezed = ""
         self.words: set[str] = set()
         self.stems: set[str] = set()
         self.numbers: set[float] = {0.0}
@@ -78,6 +78,7 @@ class Context:
     def add(self, text: str) -> None:
         text = text.casefold().translate(_SIGNS)
         self.text += f"\n{text}"
+        self.squeezed += f"\n{_squeezed(text)}"
         found = words(text)
         self.words.update(found)
         self.stems.update(word[:_STEM] for word in found if len(word) >= _STEM)
@@ -100,7 +101,7 @@ class Context:
         date = _DATE.fullmatch(_YEAR_LAST.sub(r"\3-\1-\2", text.translate(_DATE_MARKS)))
         if date and date.lastindex:
             return self._grounds_date(date)
-        if len(plain := _squeezed(text)) >= _LONG and plain in _squeezed(self.text):
+        if len(plain := _squeezed(text)) >= _LONG and plain in self.squeezed:
             return True
         parts = words(_CAMEL.sub(" ", str(value)))
         known = [word for word in parts if self._knows(word)]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from swiftagent import console
@@ -38,12 +37,11 @@ def run(args: argparse.Namespace) -> int:
     disk = free_disk(Path(config.runs if config else "."))
     found["host"] = {"cpus": machine.cpus, "memory_free": machine.memory, "disk_free": disk}
     if config:
-        from swiftagent.train.raw_data import converted
+        from swiftagent.train.raw_data import staged
 
         said: list[str] = []
-        with console.progress("checking"), TemporaryDirectory(prefix="swiftagent-") as folder:
-            config = converted(config, "auto", Path(folder) / "data", lambda line, report: said.append(line))
-            found |= _examine(config, machine, full=args.full)
+        with console.progress("checking"), staged(config, "auto", lambda line, report: said.append(line)) as there:
+            found |= _examine(there, machine, full=args.full)
         found["notes"] = [*filter(None, said), *found["notes"]]
     if args.json:
         print_json({**found, "ok": not found["problems"]})

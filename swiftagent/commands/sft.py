@@ -15,6 +15,7 @@ import argparse
 import json
 import re
 import shlex
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,7 @@ def run(args: argparse.Namespace) -> int:
         _dry_run(config, calls, args.json)
         return 0
     from swiftagent.commands.convert import show
+    from swiftagent.train.raw_data import staged
 
     def seen(line: str, report: dict[str, Any]) -> None:
         """Show how raw data is trained, then what becomes of its rows."""
@@ -62,7 +64,10 @@ def run(args: argparse.Namespace) -> int:
         if report and not args.quiet:
             show(report)
 
-    return session.start(config, verbosity, calls, seen)
+    with ExitStack() as stack:
+        with console.progress("reading the data", quiet=args.quiet):
+            found = stack.enter_context(staged(config, calls, seen))
+        return session.start(found, verbosity)
 
 
 def config_of(words: list[str], model: str | None = None) -> Config:

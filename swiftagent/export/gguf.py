@@ -98,8 +98,14 @@ def _fetch_converter(cache: Path) -> None:
             raise SetupError(fact)
         part = Path(scratch, "part")
         with tarfile.open(sources[0]) as archive:
-            wanted = [member for member in archive if _CONVERTER.search(member.name)]
-            archive.extractall(scratch, wanted, filter="data")
+            wanted = [
+                member
+                for member in archive
+                if member.isfile() and _CONVERTER.search(member.name) and ".." not in member.name
+            ]
+            # Python 3.10.12, 3.11.4 and later; before, what is wanted are plain files inside the archive's folder.
+            archive.extraction_filter = getattr(tarfile, "data_filter", None)
+            archive.extractall(scratch, wanted)
         shutil.move(next(Path(scratch).glob("*/vendor/llama.cpp")), part)
         cache.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(part, cache)

@@ -123,7 +123,7 @@ def lesson(row: Trajectory, tries: Sequence[Try], verdicts: Sequence[Judgement])
 
 def most_to_learn(found: list[tuple[str, Trajectory]]) -> list[tuple[str, Trajectory]]:
     """The lessons of wrong tries, and of right ones as many, since what the model can do already teaches little; all
-    where no gold is known, and so no lesson is of a wrong try."""
+    where none is of a wrong try, as where no gold is known."""
     wrong = [each for each in found if each[0] != "kept"]
     return [*wrong, *islice((each for each in found if each[0] == "kept"), len(wrong) or None)]
 

@@ -32,7 +32,7 @@ from swiftagent.formats.writers.openai import render
 from swiftagent.improve.asking import Questions, ask
 from swiftagent.improve.judging import Check, Judgement, Try, judge, lesson, most_to_learn
 from swiftagent.improve.trying import Trying
-from swiftagent.io.jsonl import encode, write_json, write_lines
+from swiftagent.io.jsonl import BadRow, encode, write_json, write_lines
 from swiftagent.io.own_command import run_command
 from swiftagent.io.rows import read_rows
 from swiftagent.io.storage import sha256_of
@@ -92,7 +92,7 @@ Judged = tuple[Trajectory, list[Try], list[Judgement]]
 
 
 class Outcome(msgspec.Struct):
-    """One round, as improve.json holds it. parents: the run that was asked and the files that were trained on."""
+    """One round, as improve.json holds it. parents: the run that was asked, and the files of what was learnt before."""
 
     number: int
     parents: dict[str, Any]
@@ -185,9 +185,9 @@ def _replay(plan: Rounds, files: Sequence[str], lessons: Path) -> Path:
     """As many rows of the data before as there are lessons, so that a model that trains on forgets none of it."""
     path = lessons.with_name("replay.jsonl")
     if not path.is_file():
-        lines = [line for file in files for line in Path(file).read_bytes().splitlines()]
-        count = min(len(lines), len(lessons.read_bytes().splitlines()))
-        write_lines(path, map(msgspec.Raw, random.Random(plan.seed).sample(lines, count)))
+        rows = [row.value for file in files for row in read_rows(file) if not isinstance(row, BadRow)]
+        count = min(len(rows), len(lessons.read_bytes().splitlines()))
+        write_lines(path, random.Random(plan.seed).sample(rows, count))
     return path
 
 

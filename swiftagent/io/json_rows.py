@@ -49,7 +49,11 @@ def json_rows(stream: io.BufferedReader, place: str, by_line: bool) -> Iterator[
     """Yield the rows of a JSON text, distinguished by what it holds; `by_line` says that its name promises JSONL."""
     whole = io.BufferedReader(cast(Any, stream), HEAD)  # whose `peek` gives as much, also on a pipe
     head = whole.peek()
-    yield from json_lines(limited_lines(whole, place), place) if is_by_line(head, by_line) else _values(whole, place)
+    try:
+        by_line = is_by_line(head, by_line)
+        yield from json_lines(limited_lines(whole, place), place) if by_line else _values(whole, place)
+    finally:
+        whole.detach()  # whoever opened the stream closes it: stdin may be asked again
 
 
 def limited_lines(stream: io.BufferedReader, place: str) -> Iterator[bytes]:

@@ -99,7 +99,9 @@ def translate_help(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = _ChineseHelp
     for name in ("description", "epilog"):
         text = getattr(parser, name)
-        setattr(parser, name, text and "".join(map(in_chinese, description_parts(text))))
+        # A command's name, alone in its column, stays as it is typed.
+        spoken = (part if part.isalpha() else in_chinese(part) for part in description_parts(text or ""))
+        setattr(parser, name, text and "".join(spoken))
     parser.usage = usage
     for group in parser._action_groups:
         group.title = group.title and in_chinese(group.title)

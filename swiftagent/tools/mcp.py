@@ -56,7 +56,6 @@ class McpServer(msgspec.Struct, frozen=True):
     cwd: str | None = None
     url: str = ""
     headers: dict[str, str] = {}
-    disabled: bool = False
 
     def __post_init__(self) -> None:
         if not (self.command or self.url):
@@ -73,8 +72,8 @@ class McpSource:
         self.secrets = secrets_of({**server.env, **server.headers})
         self._restarts_left = 1
         self._connection: _Connection | None = _Connection(server, options)
-        listed = self._connection.listed
-        self._listed = {tool.name: tool for tool in listed}
+        self._listed = {tool.name: tool for tool in self._connection.listed}
+        listed = self._listed.values()
         self.tools = tuple(Tool(tool.name, tool.description or "", dict(tool.input_schema)) for tool in listed)
 
     def call(self, tool: str, arguments: dict[str, Json]) -> Json:
@@ -341,13 +340,15 @@ def _from_file(path: Path) -> list[McpServer]:
         raise ConfigError(f"--tools {path}: no servers under mcpServers")
     servers, problems = [], []
     for name, given in listed.items():
+        if isinstance(given, dict) and given.get("disabled"):
+            continue
         try:
-            servers.append(msgspec.convert({**given, "name": name}, McpServer))
-        except (TypeError, msgspec.ValidationError) as error:
+            servers.append(msgspec.convert({**(given if isinstance(given, dict) else {}), "name": name}, McpServer))
+        except msgspec.ValidationError as error:
             problems.append(f"--tools {path}: server {name}: {error}")
     if problems:
         raise ConfigError(problems)
-    return [server for server in servers if not server.disabled]
+    return servers
 
 
 def _with_variables(text: str) -> str:

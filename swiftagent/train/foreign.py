@@ -160,6 +160,7 @@ def _deepspeed(value: Any) -> Found:
 
 
 READ: dict[str, Callable[[Any], Found]] = {
+    "adapter": lambda value: {"tuner_type": value},
     "model_type": _model_type,
     **dict.fromkeys(("lora_target", "lora_target_modules", "target_modules"), _targets),
     **dict.fromkeys(("deepspeed", "deepspeed_config_path"), _deepspeed),

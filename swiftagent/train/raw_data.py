@@ -1,10 +1,16 @@
 """Training data that no trainer reads as it stands: recognised by its first rows, converted into the run's folder. And
-the changed copy that a run trains: weights other than 0 and 1, or only the last step or turn of each row."""
+the changed copy that a run trains: weights other than 0 and 1, or only the last step or turn of each row.
+
+with staged(config, "auto", seen) as config:  # files wait beside the runs until the run has its folder
+    start(config, verbosity)                  # `into_run` moves them there
+"""
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal
@@ -23,12 +29,13 @@ from swiftagent.masks.weights import Weights, normalised, train_only, weigh
 from swiftagent.models.files import read_object
 from swiftagent.models.known import known_model
 from swiftagent.train.config import Config
-from swiftagent.train.inputs import TRAINED_ON, Inputs
+from swiftagent.train.inputs import TRAINED_ON, Inputs, resolve
 from swiftagent.train.launch import copies
 from swiftagent.trajectory.record import is_record
 
 Calls = Literal["auto", "react", "native"]
 Seen = Callable[[str, dict[str, Any]], None]  # a line that says what becomes of the data, and the ledger of it
+_STAGE = ".data-"  # begins the name of the folder in which converted files wait
 _ROWS = 20  # that decide what a file holds
 _READY = ("swiftagent", "swift", "openai")  # openai: `messages` of plain chat, where they are well formed
 _NATIVE = ("openai", "swift")
@@ -75,24 +82,34 @@ def in_folder(config: Config, raw: list[Raw], folder: Path) -> Config:
     return config
 
 
-def converted(config: Config, calls: Calls, folder: Path, seen: Seen) -> Config:
-    """The config with its raw data converted into a folder, which is made where there is any.
+@contextmanager
+def staged(config: Config, calls: Calls, seen: Seen) -> Iterator[Config]:
+    """The config with its raw data converted, in a folder that goes again if no run takes it.
 
     Raises RejectsError where more than 1 % of the rows cannot be read.
     """
     raw = raw_data(config)
     if not raw:
-        return config
+        yield config
+        return
     if (config.nodes or 1) > 1:
         names = " ".join(raw[0].entries)
         remedy = f"`swiftagent convert {names} -o x.jsonl` first"
         raise ConfigError(f"{names}: raw data, and several machines train: {remedy}")
-    to, line = written_as(config, raw, calls)
-    seen(line, {})
-    folder.mkdir()
-    for one in raw:
-        seen("", _convert(one, folder, to))
-    return in_folder(config, raw, folder)
+    runs = Path(config.runs)
+    is_new = not runs.exists()
+    runs.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=_STAGE, dir=runs))
+    try:
+        to, line = written_as(config, raw, calls)
+        seen(line, {})
+        for one in raw:
+            seen("", _convert(one, folder, to))
+        yield in_folder(config, raw, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):
+            runs.rmdir() if is_new else None  # only an empty one goes
 
 
 def written_as(config: Config, raw: list[Raw], calls: Calls) -> tuple[str, str]:
@@ -132,6 +149,22 @@ def _convert(one: Raw, folder: Path, to: str) -> dict[str, Any]:
 def _inputs(entry: str) -> list[str]:
     path = find(entry)
     return expand(str(path)) if path.exists() else [entry]
+
+
+def into_run(inputs: Inputs, folder: Path) -> Inputs:
+    """Move staged files into the run's own folder; inputs without any stay as they are."""
+    config = inputs.config
+    folders = (Path(file).parent for file in (*config.data, *(config.val or ())))
+    stage = next((folder for folder in folders if folder.name.startswith(_STAGE)), None)
+    if stage is None:
+        return inputs
+    shutil.move(stage, folder / "data")
+
+    def placed(entry: str) -> str:
+        return str(folder / "data" / Path(entry).name) if Path(entry).parent == stage else entry
+
+    val = None if config.val is None else tuple(map(placed, config.val))
+    return resolve(msgspec.structs.replace(config, data=tuple(map(placed, config.data)), val=val), inputs.machine)
 
 
 def write_copies(inputs: Inputs, folder: Path) -> None:

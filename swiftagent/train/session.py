@@ -26,9 +26,9 @@ from swiftagent.train.inputs import Inputs, resolve
 from swiftagent.train.launch import needs_copy, plan
 from swiftagent.train.lines import duration, length_lines, loaded_line, metric_line, seconds_left
 from swiftagent.train.loss_curves import draw
-from swiftagent.train.machine import describe, find_place, look
-from swiftagent.train.raw_data import Calls, Seen, converted, write_copies
-from swiftagent.train.runs import Run, all_runs, find_run, identity, new_run, now, shared_run
+from swiftagent.train.machine import describe, look
+from swiftagent.train.raw_data import into_run, write_copies
+from swiftagent.train.runs import Run, all_runs, find_run, identity, new_run, next_name, now, shared_run
 from swiftagent.train.step_cutting import LaunchPlan
 
 INTERRUPTED = 130
@@ -56,22 +56,22 @@ class Verbosity(msgspec.Struct, frozen=True):
             say(line)
 
 
-def start(config: Config, verbosity: Verbosity, calls: Calls = "auto", seen: Seen = lambda line, report: None) -> int:
-    """Train a config in a new run folder, its raw data converted there. Raises SetupError where it cannot be trained,
-    RejectsError where rows cannot be read, LaunchError when training fails."""
-    root, place = Path(config.runs), find_place(config)
-    run = new_run(root, config.run_name) if place.nodes == 1 else shared_run(root, config.run_name, place.rank)
+def start(config: Config, verbosity: Verbosity) -> int:
+    """Train a config in a new run folder. Raises SetupError before anything is written, LaunchError when training
+    fails."""
+    inputs = resolve(config, look())
+    root, name = Path(config.runs), config.run_name
+    draft = plan(inputs, next_name(root, name))
+    report = _check(inputs, draft, verbosity)
+    run = new_run(root, name) if draft.nodes == 1 else shared_run(root, name, draft.node_rank)
     try:
-        with progress("reading the data", quiet=verbosity.quiet):
-            config = converted(config, calls, run.folder / "data", seen)
-        inputs = resolve(config, look())
-        return _train(inputs, _checked_plan(inputs, run, verbosity), run, verbosity)
+        inputs = into_run(inputs, run.folder)
+        planned = plan(inputs, run.folder, tokens_a_row=report.tokens_a_row)
+        return _train(inputs, planned, run, verbosity)
     except BaseException:
         # A trainer that was never started leaves nothing, so that its name is free.
-        if place.nodes == 1 and not (run.folder / "log.txt").exists():
+        if draft.nodes == 1 and not (run.folder / "log.txt").exists():
             shutil.rmtree(run.folder)
-            with suppress(OSError):
-                root.rmdir()  # only an empty one goes
         raise
 
 
@@ -88,7 +88,8 @@ def resume(name: str, overrides: list[str], verbosity: Verbosity) -> int:
     checkpoint = run.checkpoint_last
     if checkpoint is None and not verbosity.quiet:
         warn(f"{run.folder}: no complete checkpoint; training starts from the beginning")
-    planned = _checked_plan(inputs, run, verbosity, resume=str(checkpoint or ""))
+    report = _check(inputs, plan(inputs, run.folder), verbosity)
+    planned = plan(inputs, run.folder, resume=str(checkpoint or ""), tokens_a_row=report.tokens_a_row)
     _forget_metrics_after(run, _step(checkpoint))
     if checkpoint:
         verbosity.say(f"resuming {run.folder} from step {_step(checkpoint)}")
@@ -101,17 +102,17 @@ def _newest_unfinished(root: str) -> Run:
     raise SetupError(f"{root}: no unfinished run to resume; `swiftagent runs` lists them")
 
 
-def _checked_plan(inputs: Inputs, run: Run, verbosity: Verbosity, resume: str = "") -> LaunchPlan:
-    """The launch, by the rows that the preflight measured. Raises SetupError with every problem that it found."""
+def _check(inputs: Inputs, planned: LaunchPlan, verbosity: Verbosity) -> preflight.Report:
+    """Raises SetupError with every problem that the preflight found."""
     with progress("checking", quiet=verbosity.quiet):
-        report = preflight.examine(inputs, plan(inputs, run.folder), inputs.config.preflight)
+        report = preflight.examine(inputs, planned, inputs.config.preflight)
     if report.problems:
         raise SetupError("\nerror: ".join(report.problems))
     for warning in report.warnings:
         warn(warning)
     if inputs.config.preflight != "off":
         verbosity.say(*summary(report))
-    return plan(inputs, run.folder, resume=resume, tokens_a_row=report.tokens_a_row)
+    return report
 
 
 def summary(report: preflight.Report) -> list[str]:

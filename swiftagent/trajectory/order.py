@@ -13,7 +13,8 @@ from swiftagent.trajectory.types import Answer, Call, Event, Observation, Questi
 
 # One letter an event, t for a thought that was said: turns that end in an answer, the last one perhaps in calls.
 _LETTERS = {System: "S", Question: "Q", Thought: "T", Call: "C", Observation: "O", Answer: "A"}
-_ORDER = re.compile(r"S?(?:Q(?:T?t?C+O*)*(?:T?A|(?<=[CO])\Z))+")
+# One call at a time: were it a run of calls, one text could be read in as many ways as there are ways to cut the runs.
+_ORDER = re.compile(r"S?(?:Q(?:T?t?CO*)*(?:T?A|(?<=[CO])\Z))+")
 
 
 def in_order(events: tuple[Event, ...]) -> bool:

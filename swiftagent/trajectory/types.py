@@ -10,7 +10,7 @@ import msgspec
 
 Json = Any  # a JSON value: None, bool, int, float, str, list or dict of them
 Make = TypeVar("Make", bound=Callable[..., Any])
-_MOST_REMEMBERED = 8192
+_MOST_REMEMBERED = 2048  # prompts of 20 KB each take 40 MB
 
 
 class Tool(msgspec.Struct, frozen=True, gc=False):

@@ -46,7 +46,8 @@ def command_words(parser: argparse.ArgumentParser, values: Values) -> list[str]:
     """The options that differ from their defaults, as words of a command line."""
     words: list[str] = []
     for field in command_fields(parser, values):
-        name, value = f"--{field.name.replace('_', '-')}", values.get(field.name, "").strip()
+        dashes = "-" if len(field.name) == 1 else "--"
+        name, value = dashes + field.name.replace("_", "-"), values.get(field.name, "").strip()
         match field.kind if value and value != field.default else "":
             case "switch":
                 words.append(name)

@@ -98,7 +98,9 @@ class Jobs:
             # It is held until the last of those that inherit it has ended.
             fcntl.flock(lock, fcntl.LOCK_EX)
             inherited, nothing = [lock.fileno()], subprocess.DEVNULL
-            process = subprocess.Popen(words, stdin=nothing, start_new_session=True, pass_fds=inherited)
+            process = subprocess.Popen(
+                words, stdin=nothing, start_new_session=True, pass_fds=inherited, preexec_fn=_take_interrupts
+            )
         threading.Thread(target=process.wait, daemon=True).start()
         write_json(folder / "pid", process.pid)
         return job
@@ -120,8 +122,14 @@ def command_line(argv: list[str]) -> str:
     return shlex.join(["swiftagent", *argv])
 
 
+def _take_interrupts() -> None:
+    """A server that was started in the background ignores Ctrl-C, and what it starts would too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def _read(folder: Path) -> UiJob:
-    return UiJob(**{**read_object(folder / "job.json"), "folder": folder})
+    facts = {"argv": [], "page": "/", "result_at": "", "started": "", **read_object(folder / "job.json")}
+    return UiJob(folder, *(facts[name] for name in UiJob.__struct_fields__[1:]))
 
 
 def _is_locked(path: Path) -> bool:

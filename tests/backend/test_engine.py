@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from swiftagent.agent.drive import Runtime, answer
+from swiftagent.agent.drive import Runtime, Usage, answer
 from swiftagent.agent.loop import Generate, Limits, ReAct, start
 from swiftagent.cli import main
 from swiftagent.errors import ConfigError, SetupError
@@ -121,9 +121,10 @@ def test_the_cache_is_kept_over_the_steps(engine: Any):
     prefilled = total = 0
     for number in range(8):
         messages = to_messages(render(Trajectory(tuple(events), TOOLS)))
-        list(engine.generate(Generate(messages, STOP, 4)))
-        prefilled += engine.usage.prefilled
-        total = engine.usage.prompt_tokens
+        usage = Usage()
+        list(engine.generate(Generate(messages, STOP, 4), usage=usage))
+        prefilled += usage.prefilled
+        total = usage.prompt_tokens
         events += [Thought(f"step {number}"), Call("weather", {"city": f"town {number}"}), Observation("3C " * 20)]
     assert prefilled / total <= 1.1
 
@@ -135,11 +136,12 @@ def test_a_kept_cache_changes_no_text(engine: Any):
     alone = "".join(engine.generate(Generate(fresh, max_tokens=20)))
     engine.close()
     list(engine.generate(Generate(messages, max_tokens=20)))
-    assert "".join(engine.generate(Generate(fresh, max_tokens=20))) == alone
+    usage = Usage()
+    assert "".join(engine.generate(Generate(fresh, max_tokens=20), usage=usage)) == alone
     # What is recorded beside a text are the tokens that it was made of.
-    assert len(engine.usage.ids) >= engine.usage.generated > 0
-    assert engine.tokenizer.decode(engine.usage.ids[: engine.usage.generated]) == alone
-    assert engine.usage.prefilled < engine.usage.prompt_tokens / 2
+    assert len(usage.ids) >= usage.generated > 0
+    assert engine.tokenizer.decode(usage.ids[: usage.generated]) == alone
+    assert usage.prefilled < usage.prompt_tokens / 2
 
 
 def test_a_real_model_runs_a_whole_turn(engine: Any):

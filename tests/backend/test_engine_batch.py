@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from swiftagent.agent.drive import Usage
 from swiftagent.agent.loop import Generate, Generated
 from swiftagent.errors import SetupError
 
@@ -30,8 +31,9 @@ def asked(question: str, max_tokens: int = 24) -> Generate:
 
 
 def alone(engine: Any, request: Generate) -> tuple[str, int, str]:
-    text = "".join(engine.generate(request))
-    return text, engine.usage.generated, engine.usage.ended_by
+    usage = Usage()
+    text = "".join(engine.generate(request, usage=usage))
+    return text, usage.generated, usage.ended_by
 
 
 def told(written: Generated) -> tuple[str, int, str]:

@@ -202,6 +202,12 @@ def test_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found[0].where == "stdin:1"
 
 
+def test_stdin_may_be_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(LINES.encode()))))
+    assert [row.value for row in read_rows("-")] == ROWS
+    assert not sys.stdin.buffer.closed
+
+
 def test_a_missing_or_damaged_file_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no such file"):
         values(tmp_path / "none.json")

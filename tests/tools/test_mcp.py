@@ -135,7 +135,9 @@ def test_two_servers_of_an_mcp_json_are_kept_apart(tmp_path: Path, monkeypatch: 
     server = {"command": sys.executable, "args": [TOWN], "env": {"GIVEN": "${TOWN_SECRET}"}}
     path = tmp_path / "mcp.json"
     path.write_text(
-        json.dumps({"mcpServers": {"a": server, "b": {**server, "env": {}}, "c": {**server, "disabled": True}}})
+        json.dumps(
+            {"mcpServers": {"a": server, "b": {**server, "env": {}}, "c": {"disabled": True, "env": {"PORT": 80}}}}
+        )
     )
     with open_toolbox([str(path)]) as box:
         assert [tool.name for tool in box.specs][:4] == ["a_weather", "a_die", "a_variables", "b_weather"]

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from swiftagent.commands.sft import config_of
-from swiftagent.errors import ConfigError
+from swiftagent.errors import ConfigError, RejectsError
 from swiftagent.train.config import Config
-from swiftagent.train.raw_data import converted, in_folder, raw_data, raw_format
+from swiftagent.train.raw_data import in_folder, raw_data, raw_format, staged
 from swiftagent.train.runs import newest_run
 
 Run = Callable[..., CompletedProcess[str]]
@@ -73,17 +73,18 @@ def test_native_calls_stay_native_where_the_template_writes_them(
 ):
     told: list[Any] = []
     given = config(tmp_path, file_of(tmp_path / "calls.json", OPENAI), model=model)
-    found = converted(given, calls, tmp_path / "data", lambda line, report: told.append(line or report["rows_out"]))
-    row = json.loads(Path(found.data[0]).read_text())
-    assert [message["role"] for message in row["messages"]] == roles
+    with staged(given, calls, lambda line, report: told.append(line or report["rows_out"])) as found:
+        row = json.loads(Path(found.data[0]).read_text())
+        assert [message["role"] for message in row["messages"]] == roles
     assert told[1] == 1
     assert ("stay native" in told[0]) is ("tool_call" in roles)
+    assert not (tmp_path / "runs").exists()
 
 
 def test_native_where_the_template_has_no_way_is_refused(tmp_path: Path):
     given = config(tmp_path, file_of(tmp_path / "calls.json", OPENAI), model="a/b")
-    with pytest.raises(ConfigError, match="has no way to write native calls"):
-        converted(given, "native", tmp_path / "data", lambda *_: None)
+    with pytest.raises(ConfigError, match="has no way to write native calls"), staged(given, "native", lambda *_: None):
+        pass
 
 
 def test_folders_several_files_and_entries_become_one_file(tmp_path: Path):
@@ -94,18 +95,18 @@ def test_folders_several_files_and_entries_become_one_file(tmp_path: Path):
     (tmp_path / "lf/dataset_info.json").write_text(json.dumps({"mine": entry}))
     ready = file_of(tmp_path / "chat.jsonl", CHAT)
     given = config(tmp_path, str(tmp_path / "folder"), ready, f"{tmp_path}/lf/dataset_info.json#mine")
-    found = converted(given, "auto", tmp_path / "data", lambda *_: None)
-    rows = [json.loads(line) for line in Path(found.data[0]).read_text().splitlines()]
-    assert (len(rows), found.data[1:]) == (3, (ready,))
-    assert rows[2]["messages"][-1]["content"] == "bye"
-    assert rows[1]["messages"][0]["content"].startswith("Answer the following questions")
+    with staged(given, "auto", lambda *_: None) as found:
+        rows = [json.loads(line) for line in Path(found.data[0]).read_text().splitlines()]
+        assert (len(rows), found.data[1:]) == (3, (ready,))
+        assert rows[2]["messages"][-1]["content"] == "bye"
+        assert rows[1]["messages"][0]["content"].startswith("Answer the following questions")
 
 
-def test_rows_that_cannot_be_read_stop_the_run_with_their_codes_and_leave_nothing(tmp_path: Path, swiftagent: Run):
-    file_of(tmp_path / "some.json", ALPACA, {"x": 1})
-    done = swiftagent("sft", "some.json", "--model", "Qwen/Qwen3-8B")
-    assert (done.returncode, "1 of 2 rows rejected: unknown-format 1" in done.stderr) == (3, True), done.stderr
-    assert [path.name for path in tmp_path.iterdir()] == ["some.json"]
+def test_rows_that_cannot_be_read_stop_the_run_with_their_codes(tmp_path: Path):
+    given = config(tmp_path, file_of(tmp_path / "some.json", ALPACA, {"x": 1}))
+    with pytest.raises(RejectsError, match="1 of 2 rows rejected: unknown-format 1"), staged(given, "auto", print):
+        pass
+    assert not (tmp_path / "runs").exists()
 
 
 def test_data_on_the_command_line_is_a_config_of_its_own(tmp_path: Path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from swiftagent.errors import ConfigError, RowError
+from swiftagent.trajectory.order import in_order
 from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, System, Thought, Tool, Trajectory
 from swiftagent.trajectory.wellformed import CODES, Policy, check, parse_policy
 
@@ -159,3 +160,13 @@ def test_a_policy_is_told_all_its_faults_at_once() -> None:
 
 def test_every_default_is_allowed() -> None:
     assert [code for code, row in CODES.items() if row.default not in row.allowed] == []
+
+
+def test_many_parallel_calls_before_an_unanswered_question_are_judged_at_once() -> None:
+    """A pattern that tries every way to cut runs of calls would not end here."""
+    events: list[Event] = [Question("q")]
+    for step in range(60):
+        names = [f"c{step}-{number}" for number in range(3)]
+        events += [Call("f", {}, name) for name in names] + [Observation("1", name) for name in names]
+    assert in_order((*events, Answer("a")))
+    assert not in_order((*events, Question("thanks")))

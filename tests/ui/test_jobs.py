@@ -58,6 +58,11 @@ def test_a_job_stops_as_ctrl_c_stops_it(tmp_path: Path):
     assert ended(job, 20).state == "stopped"
 
 
+def test_an_option_of_one_letter_has_one_dash():
+    parser = parser_of("eval")
+    assert vars(parser.parse_args(command_words(parser, {"n": "50"})))["limit"] == 50
+
+
 @pytest.mark.parametrize("command", ["mix", "convert", "eval", "export", "infer"])
 def test_fields_become_the_options_they_stand_for(command: str):
     parser = parser_of(command)
