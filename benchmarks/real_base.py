@@ -146,7 +146,8 @@ def run(args: argparse.Namespace, size: Size, arm: Arm, seed: int, path: Path) -
         training.apply_scaled(engine, args.runs / f"baseline-{seed}", arm.scale)
     elif arm.name != "untuned":
         about = trained(args, size, arm, seed, engine, asked)
-    predictions = path.with_suffix(".predictions.jsonl")
+    predictions = path.with_suffix("") / "predictions.jsonl"  # a folder of its own: two sweeps may share the work
+    predictions.parent.mkdir(exist_ok=True)
     parts = training.measure(engine, asked, answers, arm.name, predictions)
     if about["curve"]:
         about["curve"][-1]["call_exact"] = call_share(parts)
