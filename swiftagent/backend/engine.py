@@ -18,9 +18,14 @@ Kind = Literal["auto", "transformers", "vllm", "openai"]
 
 
 def load_engine(
-    model: str | None = None, adapter: str | None = None, template: str | None = None, kind: Kind = "auto", *,
-    server: Server | None = None, **settings: Any,
-) -> Any:  # fmt: skip
+    model: str | None = None,
+    adapter: str | None = None,
+    template: str | None = None,
+    kind: Kind = "auto",
+    *,
+    server: Server | None = None,
+    **settings: Any,
+) -> Any:
     """An engine over this model. Raises ConfigError for an adapter of another base, SetupError where it cannot be
     loaded.
 

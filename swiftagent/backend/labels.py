@@ -38,10 +38,18 @@ _ROWS_A_TASK = 64
 
 
 def check_labels(
-    path: Path, model: str, template: str | None = None, settings: dict[str, Any] | None = None, *,
-    sample: int | None = None, parity: bool = True, processes: int | None = None,
-    progress: Callable[[int, int], None] | None = None, trust_remote_code: bool = False, workers: Workers | None = None,
-) -> Totals:  # fmt: skip
+    path: Path,
+    model: str,
+    template: str | None = None,
+    settings: dict[str, Any] | None = None,
+    *,
+    sample: int | None = None,
+    parity: bool = True,
+    processes: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    trust_remote_code: bool = False,
+    workers: Workers | None = None,
+) -> Totals:
     """Check the rows of a training file against ms-swift's own labels.
 
     model: folder or hub id. settings: ms-swift's own option names as the run has them (a config's `train:`);

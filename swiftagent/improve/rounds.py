@@ -92,7 +92,7 @@ Judged = tuple[Trajectory, list[Try], list[Judgement]]
 
 
 class Outcome(msgspec.Struct):
-    """One round, as improve.json holds it. parents: the run that was asked, and the files of what was learnt before."""
+    """One round, as improve.json holds it. parents: the run that was asked and the files that were trained on."""
 
     number: int
     parents: dict[str, Any]
@@ -166,13 +166,19 @@ def _round(plan: Rounds, parent: Run, number: int, files: Sequence[str]) -> Outc
         write_json(report, _ask_and_judge(plan, parent, folder, files))
     about = json.loads(report.read_text(encoding="utf-8"))
     counts = {name: about[name] for name in ("asked", "left_out", "verdicts", "lessons")}
-    outcome = Outcome(number, {"run": parent.name, "data": {path: sha256_of(path) for path in files}}, **counts)
+    outcome = Outcome(number, {"run": parent.name}, **counts)
     if not outcome.lessons:
         outcome.reason = f"nothing to learn: {outcome.asked:,} questions left no lesson"
         return outcome
-    rows = [*files, str(lessons)] if plan.scratch else [str(_replay(plan, files, lessons)), str(lessons)]
+    rows = [*files, str(lessons)]
+    if not plan.scratch:
+        replay = lessons.with_name("replay.jsonl")
+        if not replay.is_file():
+            write_lines(replay, replayed(files, sum(outcome.lessons.values()), plan.seed))
+        rows = [str(replay), str(lessons)]
     run = _trained(plan, parent, f"{plan.run.name}-round{number}", rows)
     run.update(parents={"run": parent.name, "lessons": str(lessons)})
+    outcome.parents["data"] = {path: sha256_of(path) for path in rows}
     outcome.run = run.name
     outcome.gate_passed = _evaluated(plan, run, folder)
     gain = _gain(plan.gold, parent, run)
@@ -181,14 +187,10 @@ def _round(plan: Rounds, parent: Run, number: int, files: Sequence[str]) -> Outc
     return outcome
 
 
-def _replay(plan: Rounds, files: Sequence[str], lessons: Path) -> Path:
-    """As many rows of the data before as there are lessons, so that a model that trains on forgets none of it."""
-    path = lessons.with_name("replay.jsonl")
-    if not path.is_file():
-        rows = [row.value for file in files for row in read_rows(file) if not isinstance(row, BadRow)]
-        count = min(len(rows), len(lessons.read_bytes().splitlines()))
-        write_lines(path, random.Random(plan.seed).sample(rows, count))
-    return path
+def replayed(files: Sequence[str], count: int, seed: int) -> list[Any]:
+    """Rows of the data before, each at most once, so that a model that trains on forgets none of it."""
+    rows = [row.value for file in files for row in read_rows(file) if not isinstance(row, BadRow)]
+    return random.Random(seed).sample(rows, min(count, len(rows)))
 
 
 def decide(outcome: Outcome, gain: MetricDifference) -> None:

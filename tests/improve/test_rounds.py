@@ -9,7 +9,7 @@ from subprocess import CompletedProcess
 import pytest
 from demo_run import DemoRun
 
-from swiftagent.improve.rounds import Outcome, decide
+from swiftagent.improve.rounds import Outcome, decide, replayed
 from swiftagent.scores.intervals import MetricDifference
 
 pytestmark = pytest.mark.needs_swift
@@ -68,6 +68,7 @@ def test_a_round_asks_trains_evaluates_and_says_why_it_was_not_kept(
     learned, before = (path.read_text(encoding="utf-8").splitlines() for path in (lessons, replay))
     assert len(learned) == len(before) == 6 - right_already
     assert set(before) <= set((runs / "demo-data" / "mix.jsonl").read_text(encoding="utf-8").splitlines())
+    assert list(outcome["parents"]["data"]) == [str(replay), str(lessons)]
     kept = json.loads((runs / "demo-improve" / "improve.json").read_text(encoding="utf-8"))
     assert kept["rounds"] == [outcome]
 
@@ -86,3 +87,12 @@ def test_the_gate_decides_and_then_the_gain(gate: bool, value: float | None, kep
     outcome = Outcome(1, {}, gate_passed=gate)
     decide(outcome, MetricDifference(value, 50, low, high, 0.01, "McNemar exact"))
     assert (outcome.kept, outcome.reason) == (kept, reason)
+
+
+def test_rows_are_replayed_from_files_of_any_form(tmp_path: Path) -> None:
+    rows = [{"messages": [{"role": "user", "content": str(number)}]} for number in range(4)]
+    (tmp_path / "a.json").write_text(json.dumps(rows[:3], indent=1), encoding="utf-8")
+    (tmp_path / "b.jsonl").write_text("\n" + json.dumps(rows[3]) + "\n", encoding="utf-8")
+    files = [str(tmp_path / name) for name in ("a.json", "b.jsonl")]
+    assert sorted(replayed(files, 9, 0), key=json.dumps) == rows
+    assert len(replayed(files, 2, 0)) == 2
