@@ -23,7 +23,7 @@ import msgspec
 import torch
 from mask_ablation import Encoded, encode
 from support import real_training as training
-from support.real_data import SIZES, Rows, Size, channels, mixed, questions
+from support.real_data import SIZES, Rows, Size, channels, mixed, questions, thinking
 from support.real_model import unpacked
 from support.real_report import write_evidence
 
@@ -40,6 +40,7 @@ class Arm(msgspec.Struct, frozen=True):
     labels: str = "exact"  # exact | none | react
     agent: float = 1.0  # agent rows, of those of a step
     ratio: float = 1.0  # chat rows for an agent row of the baseline
+    by_tokens: bool = False  # `ratio` is of trained tokens, not of rows
     replay: str = "as is"  # as is | base
     rate: float = 1e-3
     rank: int = 8
@@ -48,6 +49,7 @@ class Arm(msgspec.Struct, frozen=True):
     scale: float = 1.0  # of the baseline's adapter; not 1: nothing is trained
     weights: Weights = Weights()  # of kinds of text in the loss
     augment: tuple[str, ...] = ()  # ways of `swiftagent mix --augment`
+    thoughts: str = "as is"  # of calls: as is | none | short | long
 
 
 ARMS = (
@@ -58,11 +60,13 @@ ARMS = (
     Arm("no chat", "d", ratio=0.0),
     Arm("self-distill", "d", distil=True),
     Arm("adapter at 0.5", "d", scale=0.5),
+    Arm("rate 5e-4", "c", rate=5e-4),
     Arm("rate 2e-4", "c", rate=2e-4),
     Arm("rate 5e-5", "c", rate=5e-5),
     Arm("chat alone", "b", agent=0.0, ratio=2.0),
     Arm("2:1", "b", ratio=0.5),
     Arm("1:2", "b", ratio=2.0),
+    Arm("1:1 by tokens", "b", by_tokens=True),
     Arm("ms-agent prompt", "f", prompt="ms-agent"),
     Arm("schema prompt", "f", prompt="schema"),
     Arm("thought 0.5", "e", weights=Weights(thought=0.5)),
@@ -70,7 +74,9 @@ ARMS = (
     Arm("call 2", "e", weights=Weights(call=2.0, arguments=2.0)),
     Arm("names varied", "g", augment=("names",)),
     Arm("order varied", "g", augment=("order",)),
-    Arm("rate 5e-4", "c", rate=5e-4),
+    Arm("no thoughts", "h", thoughts="none"),
+    Arm("short thoughts", "h", thoughts="short"),
+    Arm("long thoughts", "h", thoughts="long"),
     Arm("rank 32", "c", rank=32),
 )
 
@@ -148,7 +154,8 @@ def run(args: argparse.Namespace, size: Size, arm: Arm, seed: int, path: Path) -
         about = trained(args, size, arm, seed, engine, asked)
     predictions = path.with_suffix("") / "predictions.jsonl"  # a folder of its own: two sweeps may share the work
     predictions.parent.mkdir(exist_ok=True)
-    parts = training.measure(engine, asked, answers, arm.name, predictions)
+    tokens = training.STEP_TOKENS * (3 if arm.thoughts == "long" else 1)
+    parts = training.measure(engine, asked, answers, arm.name, predictions, tokens)
     if about["curve"]:
         about["curve"][-1]["call_exact"] = call_share(parts)
     return {"parts": parts, **about, "predictions": training.sha256(predictions)}
@@ -167,8 +174,7 @@ def trained(
         few = few_of(asked) if seed == 0 else None
         curve = [point(size, engine, few, step, loss) for step, loss in enumerate(losses, 1)]
         engine.model.save_pretrained(folder)
-        tokens = sum(label != -100 for rows, _ in groups for _, labels, _ in rows for label in labels)
-        return {"curve": curve, "trained_tokens": tokens}
+        return {"curve": curve, "trained_tokens": sum(trained_tokens(rows) for rows, _ in groups)}
 
     # It is there where an earlier call was cut off while it measured.
     found: dict[str, Any] = kept(folder / "trained.json", make)
@@ -206,19 +212,26 @@ def encoded_rows(args: argparse.Namespace, size: Size, arm: Arm, engine: Any) ->
         weighed = [weigh(row, weights) for row in rows]
         return encode(weighed, labels, str(args.model), training.TEMPLATE, size.longest, kind) if rows else []
 
-    groups = [
-        (encoded(agent, arm.labels), size.agent * arm.agent),
-        (encoded(chat, "exact"), size.agent * arm.ratio),
+    calls, general = encoded(agent, arm.labels), encoded(chat, "exact")
+    if not calls:
+        raise SystemExit(f"{args.work}: none of {len(agent)} agent rows has at most {size.longest} tokens")
+    as_many = trained_tokens(calls) / trained_tokens(general) * len(general) / len(calls) if arm.by_tokens else 1.0
+    return [
+        (calls, size.agent * arm.agent),
+        (general, size.agent * arm.ratio * as_many),
         (encoded(about_itself, "exact"), size.agent / 6),
     ]
-    if not groups[0][0]:
-        raise SystemExit(f"{args.work}: none of {len(agent)} agent rows has at most {size.longest} tokens")
-    return groups
+
+
+def trained_tokens(rows: list[Encoded]) -> int:
+    return sum(label != -100 for _, labels, _ in rows for label in labels)
 
 
 def rows_of(args: argparse.Namespace, size: Size, arm: Arm, engine: Any) -> tuple[Rows, Rows, Rows]:
     found = channels(mixed(args.work, args.data, arm.prompt, arm.augment))
     agent = found["agent"][: 6 * size.steps * size.agent]  # a sixth to a third are short enough
+    if arm.thoughts != "as is":
+        agent = [thinking(row, arm.thoughts) for row in agent]
     chat = found["general"][: round(size.steps * size.agent * 1.2)] if arm.ratio else []
     if arm.replay == "base":
         chat = kept(args.runs / "rewritten.json", lambda: training.rewritten(engine, chat))

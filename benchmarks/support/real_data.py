@@ -17,11 +17,16 @@ import yaml
 from swiftagent.evaluate.data import read_gold
 from swiftagent.evaluate.scoring import Gold, gold_from
 from swiftagent.io.shipped import shipped
-from swiftagent.trajectory.types import Call, Trajectory
+from swiftagent.trajectory.record import from_record, to_record
+from swiftagent.trajectory.types import Call, Event, Question, Thought, Tool, Trajectory
 
 SEEN = ("get_weather", "convert_currency", "set_reminder", "track_parcel", "set_light", "play_music", "stock_price")
 UNSEEN = ("translate_text", "find_recipes", "set_thermostat")
 NAME, AUTHOR = "Aria", "Tidewater Labs"
+THOUGHTS = {
+    "short": "I need {call.tool}.",
+    "long": "The user says: {question} I have {names}. {call.tool} fits: {purpose}. It takes {given}.",
+}
 Rows = list[dict[str, Any]]
 
 
@@ -37,7 +42,7 @@ class Size(msgspec.Struct, frozen=True):
 
 SIZES = {
     "toy": Size(steps=3, agent=2, asked=2, longest=500, seeds=1),
-    "cpu": Size(steps=24, agent=3, asked=16, longest=280, seeds=3),
+    "cpu": Size(steps=54, agent=3, asked=24, longest=400, seeds=3),
     "gpu": Size(steps=300, agent=16, asked=150, longest=800, seeds=3),
 }
 
@@ -86,6 +91,32 @@ def channels(path: Path) -> dict[str, Rows]:
     for rows in found.values():
         random.Random(0).shuffle(rows)
     return found
+
+
+def thinking(row: dict[str, Any], length: str) -> dict[str, Any]:
+    """A training row with every call's thought replaced by one of `THOUGHTS`; its prompt stays."""
+    trajectory = from_record(row)
+    events: list[Event] = []
+    question = ""
+    for event, after in zip(trajectory.events, (*trajectory.events[1:], None), strict=True):
+        if isinstance(event, Question):
+            question = event.text
+        if isinstance(event, Thought) and isinstance(after, Call):
+            continue
+        if isinstance(event, Call) and length != "none":
+            events.append(Thought(_thought(event, trajectory.tools, question, length), trained=event.trained))
+        events.append(event)
+    made = to_record(msgspec.structs.replace(trajectory, events=tuple(events)))
+    return {**made, "messages": [row["messages"][0], *made["messages"][1:]]}
+
+
+def _thought(call: Call, tools: Sequence[Tool], question: str, length: str) -> str:
+    purposes = {tool.name: tool.description for tool in tools}
+    names = ", ".join(purposes)
+    given = ", ".join(f"{name} {json.dumps(value)}" for name, value in dict(call.arguments).items())
+    return THOUGHTS[length].format(
+        question=question, names=names, call=call, purpose=purposes[call.tool].rstrip("."), given=given
+    )
 
 
 def questions(mix: Path, asked: int) -> dict[str, Gold]:

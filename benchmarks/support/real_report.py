@@ -41,8 +41,8 @@ QUESTIONS = {
     "f": "How the prompt lists tools",
     "e": "What thoughts and calls weigh in the loss",
     "g": "Augmentation: names and order of tools varied in half of the rows",
+    "h": "Thoughts before calls: as in the data (nearly half of the calls have one), none, short, long",
 }
-NEVER = "- (h) none, short or long thoughts: no arm, since no command writes rows without thoughts or with shorter ones"
 Found = dict[tuple[str, int], dict[str, Any]]  # by arm and seed
 
 
@@ -164,7 +164,7 @@ def _checkpoints(found: Found) -> list[str]:
 def _not_run(found: Found, arms: Iterable[str], seeds: int) -> list[str]:
     missing = {seed: [arm for arm in arms if (arm, seed) not in found] for seed in range(seeds)}
     lines = [f"- seed {seed}: {', '.join(names)}" for seed, names in missing.items() if names]
-    return ["", "## Not run", "", *lines, NEVER]
+    return ["", "## Not run", "", *(lines or ["Nothing."])]
 
 
 def _hashes(found: Found) -> list[str]:

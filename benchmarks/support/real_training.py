@@ -55,14 +55,14 @@ class Batches:
         self.left: list[list[int]] = [[] for _ in groups]
         self.owed = [0.0] * len(groups)
 
-    def next(self) -> list[tuple[Encoded, int]]:
-        """Rows with the number of the group that each is of."""
-        picked = []
+    def next(self) -> list[list[Encoded]]:
+        """The rows of a step by group."""
+        picked: list[list[Encoded]] = [[] for _ in self.groups]
         for number, (rows, each_step) in enumerate(self.groups):
             self.owed[number] += each_step if rows else 0.0
             while self.owed[number] >= 1:
                 self.left[number] = self.left[number] or self.choose.sample(range(len(rows)), len(rows))
-                picked.append((rows[self.left[number].pop()], number))
+                picked[number].append(rows[self.left[number].pop()])
                 self.owed[number] -= 1
         return picked
 
@@ -75,14 +75,15 @@ def train(model: Any, batches: Batches, steps: int, rate: float, distil: bool) -
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps + 1, pct_start=0.1)
     for _ in range(steps):
         model.train()
-        rows = batches.next()
-        tokens = sum(label != -100 for (_, labels, _), _ in rows for label in labels[1:])
+        groups = batches.next()
+        tokens = sum(label != -100 for rows in groups for _, labels, _ in rows for label in labels[1:])
         total = 0.0
-        for row, group in rows:  # one at a time: no padding is computed
-            with torch.autocast(model.device.type, dtype=torch.bfloat16):
-                loss = row_loss(model, row, distil and group == 1) / tokens
-            loss.backward()
-            total += float(loss.detach())
+        for number, rows in enumerate(groups):
+            if rows:  # agent rows are three times as long as chat: together they would be padded mostly
+                with torch.autocast(model.device.type, dtype=torch.bfloat16):
+                    loss = summed_loss(model, rows, distil and number == 1) / tokens
+                loss.backward()
+                total += float(loss.detach())
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
         schedule.step()
@@ -91,23 +92,29 @@ def train(model: Any, batches: Batches, steps: int, rate: float, distil: bool) -
         yield total
 
 
-def row_loss(model: Any, row: Encoded, distil: bool) -> Any:
-    """The summed loss of a row's trained tokens: weighted cross-entropy, or the divergence from the base."""
-    labels = torch.tensor(row[1], device=model.device)[1:]
-    weights = torch.tensor(row[2], device=model.device)[1:]
+def summed_loss(model: Any, rows: list[Encoded], distil: bool) -> Any:
+    """The summed loss of the rows' trained tokens: weighted cross-entropy, or the divergence from the base."""
+    columns = zip(*rows, strict=True)
+    ids, labels, weights = (padded(c, fill).to(model.device) for c, fill in zip(columns, (0, -100, 0.0), strict=True))
+    labels, weights = labels[:, 1:], weights[:, 1:]
     trained = labels != -100
-    logits = trained_logits(model, row[0], trained)
+    logits = trained_logits(model, ids, trained)
     if distil:
         with torch.no_grad(), model.disable_adapter():
-            wanted = trained_logits(model, row[0], trained)
+            wanted = trained_logits(model, ids, trained)
         return divergence(wanted, logits).sum()
     return (torch.nn.functional.cross_entropy(logits, labels[trained], reduction="none") * weights[trained]).sum()
 
 
-def trained_logits(model: Any, ids: list[int], trained: Any) -> Any:
+def padded(rows: Sequence[Any], fill: float) -> Any:
+    """Rows as one tensor, filled up on the right, where a causal model does not look."""
+    return torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True, padding_value=fill)
+
+
+def trained_logits(model: Any, ids: Any, trained: Any) -> Any:
     plain = model.get_base_model()
-    hidden = plain.model(input_ids=torch.tensor([ids], device=model.device), use_cache=False).last_hidden_state
-    return plain.lm_head(hidden[0, :-1][trained]).float()
+    hidden = plain.model(input_ids=ids, use_cache=False).last_hidden_state
+    return plain.lm_head(hidden[:, :-1][trained]).float()
 
 
 def apply_scaled(engine: Any, adapter: Path, scale: float) -> None:
@@ -131,25 +138,34 @@ def prompts_of(gold: Gold) -> list[list[Message]]:
     return [to_messages(render(Trajectory(step.context, step.tools))) for step in gold.steps]
 
 
-def measure(engine: Any, questions: dict[str, Gold], base_answers: Sequence[str], name: str, log: Path) -> Parts:
-    """Everything that is measured of a finished arm; what was predicted is in `log`."""
-    parts = calls(engine, questions, ("seen", "unseen", "no-call", "self"), name, log)
+def measure(
+    engine: Any, questions: dict[str, Gold], base_answers: Sequence[str], name: str, log: Path, tokens: int
+) -> Parts:
+    """Everything that is measured of a finished arm; what was predicted, in `tokens` at most, is in `log`."""
+    parts = calls(engine, questions, ("seen", "unseen", "no-call", "self"), name, log, tokens)
     own = prompts_of(questions["chat"])
     for step, messages, answer in zip(questions["chat"].steps, own, base_answers, strict=True):
         reference, _ = answer_fit(engine, messages, step.answer or "")
         wanted, alike = answer_fit(engine, messages, answer)
         parts[f"chat {step.id}"] = {"bits_per_byte": reference, "own_bits": wanted, "agreement": alike}
-    parts |= _invented(engine, questions["seen"])
+    parts |= _invented(engine, questions["seen"], tokens)
     for number, (messages, result) in enumerate(_results(questions["seen"])):
         parts[f"result {number}"] = {"result_bits": answer_fit(engine, messages, result)[0]}
     return parts
 
 
-def calls(engine: Any, questions: dict[str, Gold], kinds: Sequence[str], name: str, log: Path | None = None) -> Parts:
+def calls(
+    engine: Any,
+    questions: dict[str, Gold],
+    kinds: Sequence[str],
+    name: str,
+    log: Path | None = None,
+    tokens: int = STEP_TOKENS,
+) -> Parts:
     """The next step at each held-out question, scored; metrics of calls are named after the kind of question."""
     found: Parts = {}
     golds = {kind: questions[kind] for kind in kinds if kind in questions}
-    steps = written(engine, [step for gold in golds.values() for step in gold.steps], name, log)
+    steps = written(engine, [step for gold in golds.values() for step in gold.steps], name, log, tokens)
     for kind, gold in golds.items():
         scored = score_model(gold, steps, {}, {}, own_name=NAME)
         for row, parts in zip(scored.ratios.ids, scored.ratios.parts, strict=True):
@@ -158,13 +174,15 @@ def calls(engine: Any, questions: dict[str, Gold], kinds: Sequence[str], name: s
     return found
 
 
-def written(engine: Any, steps: Sequence[Any], name: str, log: Path | None = None, stop: bool = True) -> dict[str, Any]:
+def written(
+    engine: Any, steps: Sequence[Any], name: str, log: Path | None, tokens: int, stop: bool = True
+) -> dict[str, Any]:
     """What the model writes at each step, by the step's id; it stays in `log`."""
     with (
         tempfile.TemporaryDirectory() as folder,
         closing(Log(log or Path(folder) / "log.jsonl", {"name": name})) as kept,
     ):
-        writer = Writer(name, engine, kept, step_tokens=STEP_TOKENS, at_a_time=32, stop=stop)
+        writer = Writer(name, engine, kept, step_tokens=tokens, at_a_time=32, stop=stop)
         writer.finish(works_of("step", steps), lambda more: None)
         return kept.of(name, "step")
 
@@ -175,9 +193,9 @@ def _named(metric: str, kind: str) -> str:
     return metric if metric in ("no_call_precision", "no_call_recall", "self_cognition") else ""
 
 
-def _invented(engine: Any, gold: Gold, count: int = 8) -> Parts:
+def _invented(engine: Any, gold: Gold, tokens: int, count: int = 8) -> Parts:
     """Whether, without the stop word, the model writes a result of its own after its call."""
-    steps = written(engine, gold.steps[:count], "free", stop=False)
+    steps = written(engine, gold.steps[:count], "free", None, tokens, stop=False)
     return {f"free {name}": {"invented": (float(step.invented_observation), 1.0)} for name, step in steps.items()}
 
 
