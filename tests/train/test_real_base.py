@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 pytestmark = [pytest.mark.needs_swift, pytest.mark.filterwarnings("ignore")]
-ARMS = ["untuned", "baseline", "adapter at 0.5", "thought 0.5", "names varied"]
+ARMS = ["untuned", "baseline", "adapter at 0.5", "1:1 by tokens", "thought 0.5", "names varied", "long thoughts"]
 
 
 @pytest.fixture
@@ -47,18 +47,17 @@ def test_arms_are_trained_measured_and_written_down_once(real_base: ModuleType, 
         "baseline | adapter at 0.5",
         "baseline | thought 0.5",
         "baseline | names varied",
+        "baseline | long thoughts",
     ):
         assert f"| | {head} |" in text
-    assert (
-        "schema prompt, thought 0, call 2, order varied, rate 5e-4, rank 32\n- (h) none, short or long thoughts: no arm"
-        in text
-    )
+    assert "schema prompt, thought 0, call 2, order varied, no thoughts, short thoughts, rank 32\n" in text
     assert (page.parent / "img" / "evidence.svg").is_file()
     runs = {arm: json.loads((tmp_path / "toy" / f"{arm.replace(' ', '_')}-0.json").read_text()) for arm in ARMS}
     assert [point["step"] for point in runs["baseline"]["curve"]] == [1, 2, 3]
     # Weights leave the tokens alone; other names have others.
     tokens = {arm: run["trained_tokens"] for arm, run in runs.items()}
     assert tokens["thought 0.5"] == tokens["baseline"] != tokens["names varied"] > tokens["untuned"] == 0
+    assert tokens["long thoughts"] > tokens["baseline"]
     # All arms answer the same questions, whatever their rows are.
     assert len({tuple(run["parts"]) for run in runs.values()}) == 1
     chat = next(name for name in runs["untuned"]["parts"] if name.startswith("chat "))
