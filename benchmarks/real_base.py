@@ -41,6 +41,7 @@ class Arm(msgspec.Struct, frozen=True):
     agent: float = 1.0  # agent rows, of those of a step
     ratio: float = 1.0  # chat rows for an agent row of the baseline
     by_tokens: bool = False  # `ratio` is of trained tokens, not of rows
+    no_call: bool = False  # a tenth of the agent rows more, whose tools do not help
     replay: str = "as is"  # as is | base
     rate: float = 1e-3
     rank: int = 8
@@ -67,6 +68,7 @@ ARMS = (
     Arm("2:1", "b", ratio=0.5),
     Arm("1:2", "b", ratio=2.0),
     Arm("1:1 by tokens", "b", by_tokens=True),
+    Arm("no-call rows", "b", no_call=True),
     Arm("ms-agent prompt", "f", prompt="ms-agent"),
     Arm("schema prompt", "f", prompt="schema"),
     Arm("thought 0.5", "e", weights=Weights(thought=0.5)),
@@ -229,7 +231,8 @@ def trained_tokens(rows: list[Encoded]) -> int:
 
 def rows_of(args: argparse.Namespace, size: Size, arm: Arm, engine: Any) -> tuple[Rows, Rows, Rows]:
     found = channels(mixed(args.work, args.data, arm.prompt, arm.augment))
-    agent = found["agent"][: 6 * size.steps * size.agent]  # a sixth to a third are short enough
+    agent = (found["no-call"] if arm.no_call else []) + found["agent"]
+    agent = agent[: 6 * size.steps * size.agent]  # a sixth to a third may be short enough
     if arm.thoughts != "as is":
         agent = [thinking(row, arm.thoughts) for row in agent]
     chat = found["general"][: round(size.steps * size.agent * 1.2)] if arm.ratio else []

@@ -37,7 +37,7 @@ QUESTIONS = {
     "a": "Masks: exact, none, by keyword",
     "d": "Keeping what it knew: chat as it is, written by the base, none, self-distilled, a weaker adapter",
     "c": "The learning rate and the rank of a LoRA (alpha 32)",
-    "b": "Agent rows to chat rows",
+    "b": "Agent rows to chat rows, and rows that want no call",
     "f": "How the prompt lists tools",
     "e": "What thoughts and calls weigh in the loss",
     "g": "Augmentation: names and order of tools varied in half of the rows",
