@@ -181,7 +181,7 @@ class TransformersEngine:
         ):
             return False
         try:
-            held.cache.crop(length)
+            held.cache.crop(length - len(held.ids))  # negative: how many tokens go
         except (AttributeError, NotImplementedError, ValueError, RuntimeError):
             self._croppable = False
             return False
