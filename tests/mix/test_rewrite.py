@@ -15,6 +15,7 @@ from served import serving
 
 from swiftagent.agent.drive import RequestRefused
 from swiftagent.agent.loop import Generate
+from swiftagent.agent.sampling import PLAIN
 from swiftagent.errors import SetupError
 from swiftagent.io.shipped import shipped
 from swiftagent.mix.rewrite import Rewriting, rewrite_general
@@ -107,14 +108,14 @@ def test_a_server_is_asked_by_its_own_name_for_the_model(swiftagent: Callable[..
 class BreaksOff(ScriptedEngine):
     """Refuses one question as too long, cuts one, and is gone after sixteen others."""
 
-    def generate(self, request: Generate, *settings: Any) -> Iterator[str]:
+    def generate(self, request: Generate, sampling: Any = PLAIN, usage: Any = None) -> Iterator[str]:
         asked = request.messages[-1]["content"]
         if "7?" in asked:
             raise RequestRefused("the prompt is longer than the model's context")
         if len(self.prompts) == 16:
             raise SetupError("out of memory")
-        yield from super().generate(request, *settings)
-        self.usage.ended_by = "length" if "8?" in asked else "end"
+        yield from super().generate(request, sampling, usage)
+        usage.ended_by = "length" if "8?" in asked else "end"
 
 
 def test_a_server_that_breaks_off_leaves_no_mix_and_is_asked_for_the_rest_alone(

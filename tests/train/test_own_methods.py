@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,14 +10,23 @@ from types import SimpleNamespace
 import pytest
 from made import record, write_rows
 
+from swiftagent.agent.loop import Generated
+from swiftagent.formats.writers.native import render
 from swiftagent.train.held_out import (
     ScaleTrial,
+    as_trained,
+    call_exact,
     choose_scale,
     forgetting_limit,
     read_held_out,
     scale_checkpoint,
     scaled,
 )
+from swiftagent.trajectory.record import from_record
+
+
+def unseen(done: int, of: int) -> None:
+    pass
 
 
 def test_the_scale_is_the_best_that_forgets_little_enough():
@@ -34,8 +44,49 @@ def test_a_scale_reaches_every_alpha_of_an_adapter():
 
 def test_without_held_out_calls_an_adapter_stays_as_it_is(tmp_path: Path):
     val = write_rows(tmp_path / "x.val.jsonl", 0, [record(1, "general")])
-    assert scale_checkpoint(tmp_path, [str(val)], None) == {"scale": 1.0, "tried": []}
+    assert scale_checkpoint(tmp_path, [str(val)], None, unseen) == {"scale": 1.0, "tried": []}
     assert not (tmp_path / "adapter_config.json").exists()
+
+
+def test_a_checkpoint_is_scaled_once_and_resumes_as_it_was_trained(tmp_path: Path):
+    trained = {"lora_alpha": 32, "r": 8, "alpha_pattern": {"q_proj": 16}}
+    (tmp_path / "adapter_config.json").write_text(json.dumps(trained))
+    chosen = {"scale": 0.5, "tried": [], "trained": {"lora_alpha": 32, "alpha_pattern": {"q_proj": 16}}}
+    (tmp_path / "adapter_scale.json").write_text(json.dumps(chosen))  # a run that was killed before it scaled
+    for _ in range(2):
+        scale_checkpoint(tmp_path, [], None, unseen)
+        assert json.loads((tmp_path / "adapter_config.json").read_text()) == scaled(trained, 0.5)
+    for _ in range(2):
+        as_trained(tmp_path)
+        assert json.loads((tmp_path / "adapter_config.json").read_text()) == trained
+        assert not (tmp_path / "adapter_scale.json").exists()
+
+
+class Wrote:
+    """An engine that always writes the same, and keeps what it was asked."""
+
+    def __init__(self, text: str) -> None:
+        self.text, self.asked = text, []
+
+    def write_together(self, requests):
+        self.asked += requests
+        return [Generated(self.text) for _ in requests]
+
+
+def test_calls_are_asked_for_as_the_rows_are_trained(tmp_path: Path):
+    row = record(0, "agent")
+    react = read_held_out([str(write_rows(tmp_path / "x.val.jsonl", 0, [row]))], 9)
+    native_row = render(from_record(row))[0]
+    native = read_held_out([str(write_rows(tmp_path / "y.val.jsonl", 0, [native_row]))], 9)
+    call = react.calls[0].calls[0]
+    given = {"name": call.tool, "arguments": call.arguments}
+    for held, text, tools in (
+        (react, f"Action: {call.tool}\nAction Input: {json.dumps(call.arguments)}\nObservation:", 0),
+        (native, f"<tool_call>\n{json.dumps(given)}\n</tool_call>", 1),
+    ):
+        engine = Wrote(text)
+        assert call_exact(engine, held.calls, held.grammar) == 1.0
+        assert [len(request.tools) for request in engine.asked] == [tools]
 
 
 def test_held_out_questions_are_first_calls_and_plain_chat(tmp_path: Path):

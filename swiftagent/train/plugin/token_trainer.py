@@ -8,6 +8,7 @@ All that is private to ms-swift and taken hold of here and in `ms_swift.py` was 
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -23,9 +24,11 @@ from swift.trainers import Seq2SeqTrainer
 from swift.utils import seed_worker
 
 from swiftagent.backend.engine import engine_over
+from swiftagent.io.jsonl import write_json
+from swiftagent.models.files import read_object
 from swiftagent.train.held_out import call_exact, read_held_out
-from swiftagent.train.plugin.attention import sequence_bounds
-from swiftagent.train.plugin.encoded_rows import settings
+from swiftagent.train.plugin.attention import sequence_bounds, takes_padding
+from swiftagent.train.plugin.encoded_rows import run_folder, settings
 from swiftagent.train.plugin.losses import PLAIN_HEADS, ChunkedLoss, SelfDistillation
 from swiftagent.train.plugin.step_loader import UNTRAINED, MicroSteps, StepSampler, batch_of, step_of
 from swiftagent.train.step_cutting import batches
@@ -148,7 +151,8 @@ class TokenTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # ms-swift has no typ
 
     def _prepare_inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
         inputs = super()._prepare_inputs(inputs)
-        if (self.chunked or not self.model.training) and "loss_scale" not in inputs and "labels" in inputs:
+        by_token = self.chunked or self.distillation or not self.model.training
+        if by_token and "loss_scale" not in inputs and "labels" in inputs:
             # With weights, ms-swift makes the loss of each token, which is what is wanted here.
             inputs["loss_scale"] = torch.ones_like(inputs["labels"], dtype=torch.float32)
         return inputs
@@ -176,7 +180,13 @@ class TokenTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # ms-swift has no typ
         if self.call_scores:
             metrics["eval_call_exact"] = self.call_scores.score(self)
             self.log({"eval_call_exact": metrics["eval_call_exact"]})
+            if metrics["eval_call_exact"] == self.state.best_metric and metrics["eval_loss"] < self._loss_of_best():
+                self.state.best_metric = -math.inf  # the trainer takes a greater one alone
         return metrics
+
+    def _loss_of_best(self) -> float:
+        losses = {line["step"]: line["eval_loss"] for line in self.state.log_history if "eval_loss" in line}
+        return float(losses.get(self.state.best_global_step, -math.inf))
 
     def _compute_acc(self, outputs: Any, labels: Any, cu_seqlens: Any = None) -> None:
         if not self.chunked:
@@ -205,6 +215,7 @@ class TokenTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # ms-swift has no typ
 
 SHARE = 0.05  # of the time of training that may go into it
 FIRST = 4  # questions from which the time of the others is foretold
+ASKED = "eval_calls.json"  # in the run folder
 
 
 class CallScores:
@@ -214,6 +225,9 @@ class CallScores:
         self.held = read_held_out(files, most)
         self.steps, self.timed = self.held.calls, False
         self.began = time.monotonic()
+        # A run that resumes asks the same, so that its scores compare with those before.
+        if asked := read_object(run_folder() / ASKED).get("questions"):
+            self._take(asked)
 
     def score(self, trainer: Any) -> float:
         """The share of exact calls, on every rank what the first one found."""
@@ -225,9 +239,11 @@ class CallScores:
         # The encoder changes what it is given, and the trainer still needs its template.
         engine = engine_over(model.eval(), copy.copy(trainer.template))
         try:
-            if not self.timed:
-                self._choose_how_many(engine)
-            return call_exact(engine, self.steps, self.held.prompt)
+            with takes_padding(trainer.template.get_base_model(model).config):
+                # Before the first step nothing says how long training takes.
+                if not self.timed and trainer.state.global_step:
+                    self._choose_how_many(engine)
+                return call_exact(engine, self.steps if self.timed else self.steps[:FIRST], self.held.grammar)
         finally:
             engine.close()
             model.train(was_training)
@@ -236,13 +252,18 @@ class CallScores:
 
     def _choose_how_many(self, engine: Any) -> None:
         """From the time since training began, which comes again before each evaluation."""
-        self.timed, started = True, time.monotonic()
-        call_exact(engine, self.steps[:FIRST], self.held.prompt)
+        started = time.monotonic()
+        call_exact(engine, self.steps[:FIRST], self.held.grammar)
         each = (time.monotonic() - started) / max(1, len(self.steps[:FIRST]))
         fitting = max(FIRST, int(SHARE * (started - self.began) / max(each, 1e-9)))
         if fitting < len(self.steps):
             print(f"swiftagent: eval_calls asks {fitting} of {len(self.steps)} questions: 5 % of the time", flush=True)
-            self.steps = self.steps[:: -(-len(self.steps) // fitting)]
+        self._take(fitting)
+        write_json(run_folder() / ASKED, {"questions": len(self.steps)})
+
+    def _take(self, most: int) -> None:
+        """So many questions, spread over all."""
+        self.timed, self.steps = True, self.steps[:: -(-len(self.steps) // most) or 1]
 
 
 # the budget tried
