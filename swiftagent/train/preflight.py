@@ -144,6 +144,9 @@ def _read_data(inputs: Inputs, report: Report) -> None:
             report.problems += problems
             total.add(facts)
     report.val_rows = held_out.rows
+    if inputs.config.distills and report.data.rows and not report.data.channels["general"]:
+        fact = "no row of the data is in the channel general, so nothing would be kept"
+        report.problems.append(inputs.config.fault("method", fact))
 
 
 def _rows_files(paths: Iterable[Path]) -> list[Path]:
@@ -175,8 +178,6 @@ def _advise(inputs: Inputs, planned: LaunchPlan, report: Report) -> None:
     report.warnings += [f"{inputs.config.place(key)}: {text}" for key, holds, text in facts if holds]
     if agent := advice.agent_template_problem(options, data.native):
         report.problems.append(f"{inputs.config.place('train.agent_template')}: {agent}")
-    if data.rows and inputs.config.distills and not data.channels["general"]:
-        report.problems.append(fault("method", "no row of the data is in the channel general, which it keeps"))
     if data.rows and data.repeats > 0.2 * data.rows:
         report.warnings.append(f"{data.repeats:,} of {data.rows:,} rows repeat an earlier one")
     channels, context, limit = report.channels, advice.context_of(inputs), options.get("max_length")

@@ -12,6 +12,8 @@ from made import record, write_rows
 
 from swiftagent.agent.loop import Generated
 from swiftagent.formats.writers.native import render
+from swiftagent.train.advice import option_problems
+from swiftagent.train.config import load
 from swiftagent.train.held_out import (
     ScaleTrial,
     as_trained,
@@ -22,6 +24,10 @@ from swiftagent.train.held_out import (
     scale_checkpoint,
     scaled,
 )
+from swiftagent.train.inputs import resolve
+from swiftagent.train.launch import plan
+from swiftagent.train.machine import Machine
+from swiftagent.train.preflight import examine
 from swiftagent.trajectory.record import from_record
 
 
@@ -109,6 +115,67 @@ def test_what_cannot_be_combined_is_refused_before_training(tiny_config: Path, s
         assert fact in done.stderr, done.stderr
     dry = swiftagent("sft", tiny_config.name, "eval_calls=9", "--dry-run")
     assert dry.returncode == 0 and "eval_calls: there is no validation split" in dry.stderr
+
+
+ALL = ("method=self-distill", "eval_calls=9", "adapter_scale=auto")
+
+
+@pytest.mark.parametrize(
+    ("words", "keys", "fact"),
+    [
+        (["sequence_parallel_size=2"], "method eval_calls", "this run needs another trainer than ours: sequence_paral"),
+        (["label_smoothing_factor=0.1"], "method", "train.label_smoothing_factor puts another loss in its place"),
+        (["init_weights=pissa"], "method adapter_scale", "init_weights pissa changes the weights of the base too"),
+        (["lora_bias=all"], "adapter_scale", "no scale reaches what train.lora_bias changes"),
+        (["save_steps=3", "eval_steps=2"], "eval_calls", "save_steps 3 is no multiple of eval_steps 2"),
+        (["val=chat.jsonl"], "eval_calls adapter_scale", "no row of the validation split calls a tool"),
+        (["init_weights=gaussian", "save_steps=4", "eval_steps=2"], "", ""),
+    ],
+)
+def test_each_way_names_what_it_does_not_go_with(
+    words: list[str], keys: str, fact: str, tiny_config: Path, monkeypatch
+):
+    monkeypatch.chdir(tiny_config.parent)
+    write_rows(tiny_config.parent / "chat.jsonl", 0, [record(1, "general")])
+    found = option_problems(resolve(load(tiny_config.name, [*ALL, *words]), Machine()))
+    assert [problem.partition(fact)[0].split(": ")[-2] for problem in found] == keys.split(), found
+    assert all(fact in problem for problem in found)
+
+
+def test_chat_that_no_row_holds_is_not_kept(tiny_config: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tiny_config.parent)
+    write_rows(Path("data.jsonl"), 0, [record(n, "agent") for n in range(4)])
+    inputs = resolve(load(tiny_config.name, ["method=self-distill"]), Machine(memory=1 << 40))
+    report = examine(inputs, plan(inputs, Path("runs/tiny")), "sample")
+    assert [problem.partition(": method: ")[2] for problem in report.problems] == [
+        "no row of the data is in the channel general, so nothing would be kept"
+    ]
+
+
+@pytest.mark.needs_swift
+@pytest.mark.filterwarnings("ignore")
+def test_calls_are_scored_with_an_attention_that_takes_padding(tiny_model: Path, tmp_path: Path, monkeypatch):
+    from swiftagent.backend.engine import load_engine
+    from swiftagent.train.plugin import token_trainer
+    from swiftagent.train.plugin.attention import VARLEN, register_varlen
+
+    register_varlen()
+    monkeypatch.setattr(token_trainer, "run_folder", lambda: tmp_path)
+    loaded = load_engine(str(tiny_model), template="qwen2_5", model_type="qwen2", device="cpu")
+    config, template = loaded.model.config, loaded.prompt.template
+    trainer = SimpleNamespace(
+        model=loaded.model, template=template, is_world_process_zero=lambda: True,
+        accelerator=SimpleNamespace(unwrap_model=lambda model: model), state=SimpleNamespace(global_step=2),
+    )  # fmt: skip
+    config._attn_implementation = VARLEN
+    rows = [record(n, "agent") for n in range(0, 24, 2)]
+    scores = token_trainer.CallScores([str(write_rows(tmp_path / "x.val.jsonl", 0, rows))], 12)
+    scores.began -= 1e9
+    assert scores.score(trainer) == 0.0 and config._attn_implementation == VARLEN
+    assert json.loads((tmp_path / "eval_calls.json").read_text()) == {"questions": 12}
+    (tmp_path / "eval_calls.json").write_text('{"questions": 5}')
+    resumed = token_trainer.CallScores([str(tmp_path / "x.val.jsonl")], 12)
+    assert (len(resumed.steps), resumed.timed) == (4, True)
 
 
 @pytest.mark.needs_swift
