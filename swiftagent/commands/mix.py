@@ -144,7 +144,7 @@ def _rewriting(model: str, base_url: str | None) -> Rewriting:
 
     server = Server(base_url, os.environ.get("OPENAI_API_KEY", "")) if base_url else None
     folder = str(find(model))
-    loading = Loading(model) if server else resolve(folder)
+    loading = Loading(model) if server else resolve(folder, None)
     engine = cache(lambda: CachedEngine(load_engine(model if server else folder, server=server)))
 
     def job(number: int, prompt: Prompt) -> Any:

@@ -101,13 +101,14 @@ class ScaleTrial(msgspec.Struct, frozen=True):
 
 
 def choose_scale(trials: Iterable[ScaleTrial], limit: float) -> ScaleTrial:
-    """The best call score among scales that rise by at most `limit`, of equal ones the weakest; where every one rises
-    by more, the one that rises least."""
+    """The best call score among scales that rise by at most `limit`, of equal ones the weakest, or the strongest where
+    not one call is exact; where every one rises by more, the one that rises least."""
     tried = sorted(trials, key=lambda trial: trial.scale)
     kept = [trial for trial in tried if trial.rise is None or trial.rise <= limit]
     if not kept:
         return min(tried, key=lambda trial: trial.rise or 0.0)
-    return max(kept, key=lambda trial: trial.call_exact)
+    # Without a call nothing says that a weaker one is as good.
+    return max(kept, key=lambda trial: trial.call_exact) if any(trial.call_exact for trial in kept) else kept[-1]
 
 
 def forgetting_limit(gate: Any) -> float:

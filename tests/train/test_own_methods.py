@@ -39,6 +39,8 @@ def test_the_scale_is_the_best_that_forgets_little_enough():
     trials = [ScaleTrial(1.0, 0.8, 0.4), ScaleTrial(0.5, 0.7, 0.1), ScaleTrial(0.3, 0.7, 0.05)]
     assert [choose_scale(trials, limit).scale for limit in (float("inf"), 0.2, 0.01)] == [1.0, 0.3, 0.3]
     assert choose_scale([ScaleTrial(0.5, 0.2, None), ScaleTrial(1.0, 0.6, None)], 0.0).scale == 1.0
+    nothing_called = [ScaleTrial(0.3, 0.0, 0.1), ScaleTrial(1.0, 0.0, 0.4), ScaleTrial(0.5, 0.0, 0.2)]
+    assert [choose_scale(nothing_called, limit).scale for limit in (float("inf"), 0.2, 0.01)] == [1.0, 0.5, 0.3]
     assert forgetting_limit({"bits_per_byte": {"rise": 0.05, "max": 2}, "call_exact": {"min": 0.5}}) == 0.05
     assert forgetting_limit(None) == float("inf")
 
