@@ -86,11 +86,11 @@ def _write(run: MixRun, taken: Taken) -> dict[str, Any]:
         manifest = manifest_of(recipe, taken, train, val, count is not None)
         # Before anything is in its place: a mix that is cut short here must not look like a whole one.
         if rewriting:
-            answers = beside(out.path, ".answers.jsonl")
-            done = rewrite_general(shards, rewriting, answers, lambda n, of: tell(n, of, "writing chat answers"), count)
-            manifest["rewritten"] = {"model": rewriting.model, "rows": done.rows, "kept": done.kept}
-            manifest["content"]["mix"] = done.content
-            for name, more in done.growth.items():
+            answers, what = beside(out.path, ".answers.jsonl"), "writing chat answers"
+            manifest["rewritten"], growth = rewrite_general(
+                shards, rewriting, answers, lambda done, of: tell(done, of, what), count
+            )
+            for name, more in growth.items():
                 manifest["channels"]["general"][name] += more
         parts[1].write_bytes(indented(manifest))
         report.write_bytes(indented(report_of(taken)))

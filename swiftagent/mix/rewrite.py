@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from hashlib import sha256
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,50 +40,34 @@ class Rewriting(NamedTuple):
     write: Callable[[Sequence[Prompt]], Sequence[str]]
 
 
-class Rewritten(NamedTuple):
-    """What became of a mix: chat answers that are the model's now and those that were kept, by how much it grew in
-    characters, tokens and trained tokens, and a hash of its messages."""
-
-    rows: int
-    kept: int
-    growth: Counter[str]
-    content: str
-
-
 def rewrite_general(
     paths: Sequence[Path], how: Rewriting, answers: Path, seen: Callable[[int, int], None], count: CountLines | None
-) -> Rewritten:
-    """Rewrite the rows of JSONL files in place. Answers are appended to the file `answers` as they come, and one that
-    is there is not written again. seen: called with how many are written, and of how many. count: exact tokens."""
-    known, missing, chats = _answers_in(answers), dict[str, Prompt](), 0
-    for row in chain.from_iterable(map(_rows, paths)):
-        if prompt := _prompt(row):
-            chats += 1
-            if (key := _key(how, prompt)) not in known:
-                missing[key] = prompt
+) -> tuple[dict[str, Any], Counter[str]]:
+    """Rewrite the rows of JSONL files in place; returns what the manifest says of it, and by how much they grew in
+    characters, tokens and trained tokens. Answers are appended to the file `answers` as they come, and one that is
+    there is not written again. seen: called with how many are written, and of how many. count: exact tokens."""
+    known, asked = _answers_in(answers), [prompt for row in _rows(paths) if (prompt := _prompt(row))]
+    keys = [_key(how, prompt) for prompt in asked]
+    missing = {key: prompt for key, prompt in zip(keys, asked, strict=True) if key not in known}
     # Prompts of like length together.
-    keys = sorted(missing, key=lambda key: sum(len(message["content"]) for message in missing[key]))
-    seen(0, len(keys))
-    for start in range(0, len(keys), BATCH):
-        part = keys[start : start + BATCH]
+    order = sorted(missing, key=lambda key: sum(len(message["content"]) for message in missing[key]))
+    seen(0, len(order))
+    for start in range(0, len(order), BATCH):
+        part = order[start : start + BATCH]
         with answers.open("ab") as out:
-            for key, answer in zip(part, how.write([missing[key] for key in part]), strict=True):
-                known[key] = answer
-                out.write(encode({"prompt": key, "answer": answer}) + b"\n")
-        seen(start + len(part), len(keys))
-    rewritten, growth, content = 0, Counter[str](), sha256()
+            for key, text in zip(part, how.write([missing[key] for key in part]), strict=True):
+                known[key] = text if split_reasoning(text)[1].strip() else ""
+                out.write(encode({"prompt": key, "answer": known[key]}) + b"\n")
+        seen(start + len(part), len(order))
+    growth = Counter({name: -size for name, size in _sizes(paths, count).items()})
     for path in paths:
         with whole_file(path) as out:
-            rows = _rows(path)
-            while old := list(islice(rows, COUNTED)):
-                new = [_rewritten(row, how, known) for row in old]
-                out.writelines(encode(row) + b"\n" for row in new)
-                content.update(encode([row["messages"] for row in new]))
-                changed = [pair for pair in zip(old, new, strict=True) if pair[0] is not pair[1]]
-                rewritten += len(changed)
-                growth.subtract(_sizes([row for row, _ in changed], count))
-                growth.update(_sizes([row for _, row in changed], count))
-    return Rewritten(rewritten, chats - rewritten, growth, content.hexdigest()[:32])
+            out.writelines(encode(_rewritten(row, how, known)) + b"\n" for row in _rows([path]))
+    growth.update(_sizes(paths, count))
+    texts = [known[key] for key in keys]
+    rewritten = sum(map(bool, texts))
+    digest = sha256(encode(texts)).hexdigest()[:32]
+    return {"model": how.model, "rows": rewritten, "kept": len(texts) - rewritten, "content": digest}, growth
 
 
 def _answers_in(path: Path) -> dict[str, str]:
@@ -97,8 +81,8 @@ def _answers_in(path: Path) -> dict[str, str]:
     return known
 
 
-def _rows(path: Path) -> Iterator[Row]:
-    return (row.value for row in read_lines(path))
+def _rows(paths: Sequence[Path]) -> Iterator[Row]:
+    return (row.value for path in paths for row in read_lines(path))
 
 
 def _prompt(row: Row) -> Prompt | None:
@@ -114,25 +98,23 @@ def _key(how: Rewriting, prompt: Prompt) -> str:
     return sha256(encode([how.identity, prompt])).hexdigest()[:32]
 
 
-def _with_answer(row: Row, text: str) -> Row | None:
-    """The row with its last question answered by a text and its reasoning; None where the text holds no answer."""
+def _rewritten(row: Row, how: Rewriting, known: Mapping[str, str]) -> Row:
+    """The row with its last question answered by the model, its reasoning included."""
+    prompt = _prompt(row)
+    if prompt is None or not (text := known[_key(how, prompt)]):
+        return row
     reasoning, answer = split_reasoning(text)
-    if not answer.strip():
-        return None
     found = train_only(from_record(row), "last-turn")
     asked = max(number for number, event in enumerate(found.events) if isinstance(event, Question))
     said = (*([Thought(reasoning)] if reasoning else []), Answer(answer.strip()))
     return to_record(msgspec.structs.replace(found, events=(*found.events[: asked + 1], *said)))
 
 
-def _rewritten(row: Row, how: Rewriting, known: Mapping[str, str]) -> Row:
-    prompt = _prompt(row)
-    return row if prompt is None else _with_answer(row, known[_key(how, prompt)]) or row
-
-
-def _sizes(rows: list[Row], count: CountLines | None) -> Counter[str]:
-    sizes, found = [size_of(row["messages"]) for row in rows], Counter[str]()
-    exact = count([encode(row) for row in rows]) if count and rows else [size[1:] for size in sizes]
-    for size, (tokens, trained) in zip(sizes, exact, strict=True):
-        found.update(characters=size.characters, tokens=tokens, trained_tokens=trained)
+def _sizes(paths: Sequence[Path], count: CountLines | None) -> Counter[str]:
+    found, rows = Counter[str](), _rows(paths)
+    while part := list(islice(rows, COUNTED)):
+        sizes = [size_of(row["messages"]) for row in part]
+        exact = count([encode(row) for row in part]) if count else [size[1:] for size in sizes]
+        for size, (tokens, trained) in zip(sizes, exact, strict=True):
+            found.update(characters=size.characters, tokens=tokens, trained_tokens=trained)
     return found
