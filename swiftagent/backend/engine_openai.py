@@ -220,8 +220,9 @@ def _text_of(lines: Iterator[str], usage: Usage) -> Iterator[str]:
     calls: dict[int, dict[str, str]] = {}
     is_whole = False
     for line in lines:
-        is_whole = is_whole or line.strip() == "data: [DONE]"
-        if not line.startswith("data:") or line.strip() == "data: [DONE]":
+        is_done = line.strip() == "data: [DONE]"
+        is_whole = is_whole or is_done
+        if is_done or not line.startswith("data:"):
             continue
         event = _event(line)
         counted = event.get("usage") or {}

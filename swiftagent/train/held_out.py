@@ -29,6 +29,7 @@ from swiftagent.trajectory.style import prompt_style
 from swiftagent.trajectory.types import Trajectory
 
 BATCH = 16
+BEST_BY = "calls_then_loss"  # the metric that decides which checkpoint is the best where calls are scored
 STEP_TOKENS = 256  # of a call with its thought
 
 
@@ -121,15 +122,13 @@ def scale_checkpoint(
     checkpoint: Path, files: Iterable[str], gate: Any, tried: Callable[[int, int], None], **loading: Any
 ) -> dict[str, Any]:
     """Measure a LoRA checkpoint at every scale and write the best into its adapter_config.json, once; returns what was
-    tried and chosen. Where no chat is held out, that of `eval` measures forgetting. Without held-out calls it stays as
-    it is. tried: called with how many scales are, and of how many. Raises SetupError where it cannot be loaded."""
+    tried and chosen. Where no chat is held out, that of `eval` measures forgetting. tried: called with how many scales
+    are, and of how many. Raises SetupError where it cannot be loaded."""
     from swiftagent.backend.engine import load_engine
 
     config = read_object(checkpoint / CONFIG)
     if not (found := read_object(checkpoint / RECORD)):
         held = read_held_out(files, QUESTIONS)
-        if not held.calls:  # nothing says what a weaker adapter would cost
-            return {"scale": 1.0, "tried": []}
         chats = held.chats or read_held_out([str(shipped("datasets") / "general_heldout.jsonl")], QUESTIONS).chats
         engine = load_engine(None, str(checkpoint), **loading)
         try:

@@ -50,12 +50,6 @@ def test_a_scale_reaches_every_alpha_of_an_adapter():
     assert scaled(config, 0.5) == {"lora_alpha": 16, "r": 8, "alpha_pattern": {"q_proj": 8.0}}
 
 
-def test_without_held_out_calls_an_adapter_stays_as_it_is(tmp_path: Path):
-    val = write_rows(tmp_path / "x.val.jsonl", 0, [record(1, "general")])
-    assert scale_checkpoint(tmp_path, [str(val)], None, unseen) == {"scale": 1.0, "tried": []}
-    assert not (tmp_path / "adapter_config.json").exists()
-
-
 def test_a_checkpoint_is_scaled_once_and_resumes_as_it_was_trained(tmp_path: Path):
     trained = {"lora_alpha": 32, "r": 8, "alpha_pattern": {"q_proj": 16}}
     (tmp_path / "adapter_config.json").write_text(json.dumps(trained))

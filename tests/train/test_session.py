@@ -59,7 +59,7 @@ def _the_adapter_is_scaled(run: Run) -> None:
 
     best = run.checkpoint_best
     # Of calls, which a model this small cannot make: of equal checkpoints the one of least loss, and the full scale.
-    assert json.loads((run.checkpoint_last / "trainer_state.json").read_text())["best_metric"] == 0.0
+    assert json.loads((run.checkpoint_last / "trainer_state.json").read_text())["best_metric"] > -1e-5
     assert best and best.name == "checkpoint-4" and len(run.record["adapter_scale"]["tried"]) == 4
     chosen = json.loads((best / "adapter_scale.json").read_text())
     assert (chosen["scale"], chosen["trained"]["lora_alpha"]) == (1.0, 32)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -38,17 +36,6 @@ def varlen_attention(
 
 def _repeated(heads: Any, groups: int) -> Any:
     return heads.repeat_interleave(groups, dim=1) if groups > 1 else heads
-
-
-@contextmanager
-def takes_padding(config: Any) -> Iterator[None]:
-    """While texts are generated: a batch of prompts is padded and has no bounds of sequences, which `VARLEN` needs."""
-    name = config._attn_implementation
-    config._attn_implementation = "sdpa" if name == VARLEN else name
-    try:
-        yield
-    finally:
-        config._attn_implementation = name
 
 
 def sequence_bounds(position_ids: Any) -> dict[str, Any]:

@@ -8,7 +8,6 @@ All that is private to ms-swift and taken hold of here and in `ms_swift.py` was 
 from __future__ import annotations
 
 import copy
-import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -26,8 +25,8 @@ from swift.utils import seed_worker
 from swiftagent.backend.engine import engine_over
 from swiftagent.io.jsonl import write_json
 from swiftagent.models.files import read_object
-from swiftagent.train.held_out import call_exact, read_held_out
-from swiftagent.train.plugin.attention import sequence_bounds, takes_padding
+from swiftagent.train.held_out import BEST_BY, call_exact, read_held_out
+from swiftagent.train.plugin.attention import VARLEN, sequence_bounds
 from swiftagent.train.plugin.encoded_rows import run_folder, settings
 from swiftagent.train.plugin.losses import PLAIN_HEADS, ChunkedLoss, SelfDistillation
 from swiftagent.train.plugin.step_loader import UNTRAINED, MicroSteps, StepSampler, batch_of, step_of
@@ -180,13 +179,8 @@ class TokenTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # ms-swift has no typ
         if self.call_scores:
             metrics["eval_call_exact"] = self.call_scores.score(self)
             self.log({"eval_call_exact": metrics["eval_call_exact"]})
-            if metrics["eval_call_exact"] == self.state.best_metric and metrics["eval_loss"] < self._loss_of_best():
-                self.state.best_metric = -math.inf  # the trainer takes a greater one alone
+            metrics[f"eval_{BEST_BY}"] = metrics["eval_call_exact"] - TIE * metrics["eval_loss"]
         return metrics
-
-    def _loss_of_best(self) -> float:
-        losses = {line["step"]: line["eval_loss"] for line in self.state.log_history if "eval_loss" in line}
-        return float(losses.get(self.state.best_global_step, -math.inf))
 
     def _compute_acc(self, outputs: Any, labels: Any, cu_seqlens: Any = None) -> None:
         if not self.chunked:
@@ -214,6 +208,7 @@ class TokenTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # ms-swift has no typ
 # ---------------------------------------------------------------------------------------------------------------
 
 SHARE = 0.05  # of the time of training that may go into it
+TIE = 1e-6  # of the loss: among checkpoints that call equally well it decides
 FIRST = 4  # questions from which the time of the others is foretold
 ASKED = "eval_calls.json"  # in the run folder
 
@@ -238,13 +233,17 @@ class CallScores:
         model, was_training = trainer.accelerator.unwrap_model(trainer.model), trainer.model.training
         # The encoder changes what it is given, and the trainer still needs its template.
         engine = engine_over(model.eval(), copy.copy(trainer.template))
+        config = trainer.template.get_base_model(model).config
+        attention = config._attn_implementation
+        # Prompts of a batch are padded and have no bounds of sequences.
+        config._attn_implementation = "sdpa" if attention == VARLEN else attention
         try:
-            with takes_padding(trainer.template.get_base_model(model).config):
-                # Before the first step nothing says how long training takes.
-                if not self.timed and trainer.state.global_step:
-                    self._choose_how_many(engine)
-                return call_exact(engine, self.steps if self.timed else self.steps[:FIRST], self.held.grammar)
+            # Before the first step nothing says how long training takes.
+            if not self.timed and trainer.state.global_step:
+                self._choose_how_many(engine)
+            return call_exact(engine, self.steps if self.timed else self.steps[:FIRST], self.held.grammar)
         finally:
+            config._attn_implementation = attention
             engine.close()
             model.train(was_training)
             if torch.cuda.is_available():
