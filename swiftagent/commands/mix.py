@@ -138,25 +138,24 @@ def _rewriting(model: str, base_url: str | None) -> Rewriting:
     from swiftagent.agent.loop import Generate
     from swiftagent.backend.engine import load_engine, resolve
     from swiftagent.backend.loading import Loading, Server
-    from swiftagent.evaluate.jobs import CachedEngine, finish_all
+    from swiftagent.evaluate.jobs import BATCH, CachedEngine, finish_all
     from swiftagent.evaluate.target import Model
-    from swiftagent.mix.rewrite import BATCH, Prompt, Rewriting
+    from swiftagent.mix.rewrite import Prompt, Rewriting
 
     server = Server(base_url, os.environ.get("OPENAI_API_KEY", "")) if base_url else None
     folder = str(find(model))
     loading = Loading(model) if server else resolve(folder, None)
     engine = cache(lambda: CachedEngine(load_engine(model if server else folder, server=server)))
 
-    def job(number: int, prompt: Prompt) -> Any:
+    def job(key: str, prompt: Prompt) -> Any:
         try:
             written = yield Generate(prompt, "", ANSWER_TOKENS, math.inf)
         except RequestRefused:  # one that is too long for a server is no reason to lose the others
-            return number, ""
-        return number, written.text.strip() if written.ended_by == "end" else ""
+            return key, ""
+        return key, written.text.strip() if written.ended_by == "end" else ""
 
-    def write(prompts: Sequence[Prompt]) -> list[str]:
-        jobs = [partial(job, number, prompt) for number, prompt in enumerate(prompts)]
-        return [text for _, text in sorted(finish_all(jobs, engine(), BATCH))]
+    def write(asked: Sequence[tuple[str, Prompt]]) -> Any:
+        return finish_all([partial(job, *each) for each in asked], engine(), BATCH) if asked else ()
 
     return Rewriting(model, f"{Model(folder, loading).mark} {loading} {base_url} {ANSWER_TOKENS}", write)
 

@@ -8,7 +8,7 @@ split is left alone: forgetting is measured on the answers of the data.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from hashlib import sha256
 from itertools import islice
@@ -24,7 +24,6 @@ from swiftagent.trajectory.read_step import split_reasoning
 from swiftagent.trajectory.record import Message, from_record, to_record
 from swiftagent.trajectory.types import Answer, Question, Thought
 
-BATCH = 16
 COUNTED = 1000  # rows whose tokens are counted together
 Prompt = list[Message]
 Row = dict[str, Any]
@@ -33,11 +32,11 @@ CountLines = Callable[[list[bytes]], list[tuple[int, int]]]  # records as lines 
 
 class Rewriting(NamedTuple):
     """Who writes. identity: all that decides about an answer besides its prompt, so that no other writer's is taken
-    for it. write: the texts after prompts, "" where one did not end."""
+    for it. write: each key with the text after its prompt as it is there, "" where it did not end."""
 
     model: str
     identity: str
-    write: Callable[[Sequence[Prompt]], Sequence[str]]
+    write: Callable[[Sequence[tuple[str, Prompt]]], Iterable[tuple[str, str]]]
 
 
 def rewrite_general(
@@ -52,13 +51,12 @@ def rewrite_general(
     # Prompts of like length together.
     order = sorted(missing, key=lambda key: sum(len(message["content"]) for message in missing[key]))
     seen(0, len(order))
-    for start in range(0, len(order), BATCH):
-        part = order[start : start + BATCH]
-        with answers.open("ab") as out:
-            for key, text in zip(part, how.write([missing[key] for key in part]), strict=True):
-                known[key] = text if split_reasoning(text)[1].strip() else ""
-                out.write(encode({"prompt": key, "answer": known[key]}) + b"\n")
-        seen(start + len(part), len(order))
+    with answers.open("ab") as out:
+        for done, (key, text) in enumerate(how.write([(key, missing[key]) for key in order]), 1):
+            known[key] = text if split_reasoning(text)[1].strip() else ""
+            out.write(encode({"prompt": key, "answer": known[key]}) + b"\n")
+            out.flush()
+            seen(done, len(order))
     growth = Counter({name: -size for name, size in _sizes(paths, count).items()})
     for path in paths:
         with whole_file(path) as out:
