@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from swiftagent.io.jsonl import decode, encode, read_lines, whole_file, write_lines
+from swiftagent.io.jsonl import decode, encode, read_lines, write_lines
 from swiftagent.mix.rules import train_only
 from swiftagent.mix.sizes import size_of
 from swiftagent.trajectory.read_step import split_reasoning
@@ -47,20 +47,19 @@ def rewrite_general(
     there is not written again. seen: called with how many are written, and of how many. count: exact tokens."""
     known, asked = _answers_in(answers), [prompt for row in _rows(paths) if (prompt := _prompt(row))]
     keys = [_key(how, prompt) for prompt in asked]
-    missing = {key: prompt for key, prompt in zip(keys, asked, strict=True) if key not in known}
+    new = {key: prompt for key, prompt in zip(keys, asked, strict=True) if key not in known}
     # Prompts of like length together.
-    order = sorted(missing, key=lambda key: sum(len(message["content"]) for message in missing[key]))
-    seen(0, len(order))
+    missing = sorted(new.items(), key=lambda pair: sum(len(message["content"]) for message in pair[1]))
+    seen(0, len(missing))
     with answers.open("ab") as out:
-        for done, (key, text) in enumerate(how.write([(key, missing[key]) for key in order]), 1):
+        for done, (key, text) in enumerate(how.write(missing), 1):
             known[key] = text if split_reasoning(text)[1].strip() else ""
             out.write(encode({"prompt": key, "answer": known[key]}) + b"\n")
             out.flush()
-            seen(done, len(order))
+            seen(done, len(missing))
     growth = Counter({name: -size for name, size in _sizes(paths, count).items()})
     for path in paths:
-        with whole_file(path) as out:
-            out.writelines(encode(_rewritten(row, how, known)) + b"\n" for row in _rows([path]))
+        write_lines(path, (_rewritten(row, how, known) for row in _rows([path])))
     growth.update(_sizes(paths, count))
     texts = [known[key] for key in keys]
     rewritten = sum(map(bool, texts))

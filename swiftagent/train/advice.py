@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from swiftagent.errors import RowError, SetupError
 from swiftagent.models.files import read_object
 from swiftagent.train.estimates import GB, Effort, MemoryEstimate, zero_stage
 from swiftagent.train.held_out import read_held_out
@@ -92,7 +91,8 @@ def _of_own_methods(inputs: Inputs) -> Iterator[Fact]:
     start = str(train.get("init_weights", "true"))
     moved = start not in PLAIN_STARTS
     unevaluated = not inputs.val_files or train.get("eval_strategy") == "no"
-    uncalled = (config.eval_calls or scaled) and not unevaluated and not _holds_calls(inputs.val_files)
+    there = [str(path) for path in inputs.val_files if path.is_file()] if config.eval_calls or scaled else []
+    uncalled = there and not unevaluated and not read_held_out(there, 1).calls
     other = reason_for_another_trainer(inputs.machine, train)
     sharded = zero_stage(train) == 3
     no_lora = train.get("tuner_type", "lora") != "lora"
@@ -109,14 +109,6 @@ def _of_own_methods(inputs: Inputs) -> Iterator[Fact]:
         ("adapter_scale", outside, f"no scale reaches what train.{' and '.join(outside)} changes; leave it out"),
     )
     yield from ((key, holds and asked[key], fact) for keys, holds, fact in facts for key in keys.split())
-
-
-def _holds_calls(files: Sequence[Path]) -> bool:
-    """Whether a row calls a tool; also where one cannot be read, which is reported with its place elsewhere."""
-    try:
-        return bool(read_held_out(map(str, files), 1).calls)
-    except (RowError, SetupError, OSError):
-        return True
 
 
 def _of_packages(inputs: Inputs) -> Iterator[Fact]:
