@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from swiftagent.io.jsonl import decode, encode, read_lines, write_lines
+from swiftagent.io.jsonl import encode, read_entries, read_lines, write_lines
 from swiftagent.mix.rules import train_only
 from swiftagent.mix.sizes import size_of
 from swiftagent.trajectory.read_step import split_reasoning
@@ -39,13 +38,20 @@ class Rewriting(NamedTuple):
     write: Callable[[Sequence[tuple[str, Prompt]]], Iterable[tuple[str, str]]]
 
 
+class _Written(msgspec.Struct):
+    prompt: str
+    answer: str
+
+
 def rewrite_general(
     paths: Sequence[Path], how: Rewriting, answers: Path, seen: Callable[[int, int], None], count: CountLines | None
 ) -> tuple[dict[str, Any], Counter[str]]:
     """Rewrite the rows of JSONL files in place; returns what the manifest says of it, and by how much they grew in
     characters, tokens and trained tokens. Answers are appended to the file `answers` as they come, and one that is
     there is not written again. seen: called with how many are written, and of how many. count: exact tokens."""
-    known, asked = _answers_in(answers), [prompt for row in _rows(paths) if (prompt := _prompt(row))]
+    known = {each.prompt: each.answer for each in read_entries(answers, _Written)}
+    write_lines(answers, (_Written(*each) for each in known.items()))  # without what a killed run left half
+    asked = [prompt for row in _rows(paths) if (prompt := _prompt(row))]
     keys = [_key(how, prompt) for prompt in asked]
     new = {key: prompt for key, prompt in zip(keys, asked, strict=True) if key not in known}
     # Prompts of like length together.
@@ -54,7 +60,7 @@ def rewrite_general(
     with answers.open("ab") as out:
         for done, (key, text) in enumerate(how.write(missing), 1):
             known[key] = text if split_reasoning(text)[1].strip() else ""
-            out.write(encode({"prompt": key, "answer": known[key]}) + b"\n")
+            out.write(encode(_Written(key, known[key])) + b"\n")
             out.flush()
             seen(done, len(missing))
     growth = Counter({name: -size for name, size in _sizes(paths, count).items()})
@@ -65,17 +71,6 @@ def rewrite_general(
     rewritten = sum(map(bool, texts))
     digest = sha256(encode(texts)).hexdigest()[:32]
     return {"model": how.model, "rows": rewritten, "kept": len(texts) - rewritten, "content": digest}, growth
-
-
-def _answers_in(path: Path) -> dict[str, str]:
-    """What earlier runs wrote, without the half line that a killed one left."""
-    known: dict[str, str] = {}
-    for line in path.read_bytes().splitlines() if path.is_file() else ():
-        with suppress(ValueError):
-            row = decode(line)
-            known[row["prompt"]] = row["answer"]
-    write_lines(path, ({"prompt": key, "answer": answer} for key, answer in known.items()))
-    return known
 
 
 def _rows(paths: Sequence[Path]) -> Iterator[Row]:
