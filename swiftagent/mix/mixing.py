@@ -88,7 +88,7 @@ def _write(run: MixRun, taken: Taken) -> dict[str, Any]:
         if rewriting:
             answers, what = beside(out.path, ".answers.jsonl"), "writing chat answers"
             manifest["rewritten"], growth = rewrite_general(
-                shards, rewriting, answers, lambda done, of: tell(done, of, what), count
+                [parts[0], *shards], rewriting, answers, lambda done, of: tell(done, of, what), count
             )
             for name, more in growth.items():
                 manifest["channels"]["general"][name] += more

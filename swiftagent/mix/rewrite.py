@@ -2,7 +2,7 @@
 
 Such answers are what the model says anyway, so training on them keeps what it knew. Of several turns the last answer
 is rewritten and earlier ones are context; an answer that did not end, or is empty, stays as it was. The validation
-split is left alone: forgetting is measured on the answers of the data.
+split is rewritten too: on the answers of the data a model that keeps to its own would seem to forget.
 """
 
 from __future__ import annotations

@@ -123,7 +123,7 @@ def test_a_server_that_breaks_off_leaves_no_mix_and_is_asked_for_the_rest_alone(
 ):
     questions = [f"What is up in town {number}?" for number in range(20)]
     (tmp_path / "chat.jsonl").write_bytes(jsonl([{"instruction": each, "output": "Rain."} for each in questions]))
-    words = ["mix", "--general", "20", "--general-source", "chat.jsonl", "--val", "0", "-o", "mix.jsonl"]
+    words = ["mix", "--general", "20", "--general-source", "chat.jsonl", "--val", "0.2", "-o", "mix.jsonl"]
     words += ["--rewrite-general", "--model", "served/name", "--base-url"]
     with serving(BreaksOff(*["Sun."] * 40)) as served:
         done = swiftagent(*words, f"{served.url}/v1")
@@ -133,7 +133,9 @@ def test_a_server_that_breaks_off_leaves_no_mix_and_is_asked_for_the_rest_alone(
         done = swiftagent(*words, f"{served.url}/v1")
         assert done.returncode == 0, done.stderr
         assert 2 <= len(served.engine.prompts) < 10
-    said = {row["messages"][0]["content"]: row["messages"][-1]["content"] for row in read(tmp_path / "mix.jsonl")}
+    train, held = read(tmp_path / "mix.jsonl"), read(tmp_path / "mix.val.jsonl")
+    assert "Sun." in {row["messages"][-1]["content"] for row in held}
+    said = {row["messages"][0]["content"]: row["messages"][-1]["content"] for row in train + held}
     kept = [question for question, answer in said.items() if answer == "Rain."]
     assert len(said) == 20 and sorted(kept) == sorted(q for q in questions if "7?" in q or "8?" in q)
     manifest = json.loads((tmp_path / "mix.manifest.json").read_text())
