@@ -71,7 +71,8 @@ def _of_options(inputs: Inputs) -> Iterator[Fact]:
 
 def _best_checkpoint(train: dict[str, Any]) -> str:
     """Why the best evaluation may have no checkpoint."""
-    saved, evaluated = train.get("save_strategy", "steps"), train.get("eval_strategy", "steps")
+    saved = train.get("save_strategy", "steps")
+    evaluated = train.get("eval_strategy") or saved  # as ms-swift has it
     if saved not in (evaluated, "best"):
         return f"save_strategy is {saved} and eval_strategy {evaluated}; they have to be the same"
     every, each = train.get("save_steps", 500), train.get("eval_steps") or train.get("save_steps", 500)
@@ -90,7 +91,7 @@ def _of_own_methods(inputs: Inputs) -> Iterator[Fact]:
     own_loss = [name for name in ("label_smoothing_factor", "loss_type") if train.get(name)]
     start = str(train.get("init_weights", "true"))
     moved = start not in PLAIN_STARTS
-    unevaluated = not inputs.val_files or train.get("eval_strategy") == "no"
+    unevaluated = not inputs.val_files or (train.get("eval_strategy") or train.get("save_strategy")) == "no"
     there = [str(path) for path in inputs.val_files if path.is_file()] if config.eval_calls or scaled else []
     uncalled = there and not unevaluated and not read_held_out(there, 1).calls
     other = reason_for_another_trainer(inputs.machine, train)

@@ -125,7 +125,9 @@ ALL = ("method=self-distill", "eval_calls=9", "adapter_scale=auto")
         (["lora_bias=all"], "adapter_scale", "no scale reaches what train.lora_bias changes"),
         (["save_steps=3", "eval_steps=2"], "eval_calls", "save_steps 3 is no multiple of eval_steps 2"),
         (["val=chat.jsonl"], "eval_calls adapter_scale", "no row of the validation split calls a tool"),
+        (["save_strategy=no"], "eval_calls adapter_scale", "there is no validation split that is evaluated"),
         (["init_weights=gaussian", "save_steps=4", "eval_steps=2"], "", ""),
+        (["save_strategy=epoch"], "", ""),
     ],
 )
 def test_each_way_names_what_it_does_not_go_with(

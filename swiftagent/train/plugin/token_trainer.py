@@ -179,7 +179,7 @@ class TokenTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # ms-swift has no typ
         if self.call_scores:
             metrics["eval_call_exact"] = self.call_scores.score(self)
             self.log({"eval_call_exact": metrics["eval_call_exact"]})
-            metrics[f"eval_{BEST_BY}"] = metrics["eval_call_exact"] - TIE * metrics["eval_loss"]
+            metrics[f"eval_{BEST_BY}"] = metrics["eval_call_exact"] - TIE * metrics.get("eval_loss", 0.0)
         return metrics
 
     def _compute_acc(self, outputs: Any, labels: Any, cu_seqlens: Any = None) -> None:
