@@ -218,8 +218,11 @@ def _lines(reply: httpx.Response) -> Iterator[str]:
 def _text_of(lines: Iterator[str], usage: Usage) -> Iterator[str]:
     """The text of server-sent events; tool calls come as hermes text at the end, so that one reader reads both."""
     calls: dict[int, dict[str, str]] = {}
+    is_whole = False
     for line in lines:
-        if not line.startswith("data:") or line.strip() == "data: [DONE]":
+        is_done = line.strip() == "data: [DONE]"
+        is_whole = is_whole or is_done
+        if is_done or not line.startswith("data:"):
             continue
         event = _event(line)
         counted = event.get("usage") or {}
@@ -236,9 +239,13 @@ def _text_of(lines: Iterator[str], usage: Usage) -> Iterator[str]:
                 call["name"] += function.get("name") or ""
                 call["arguments"] += function.get("arguments") or ""
             usage.ids = [*usage.ids, *(choice.get("token_ids") or ())]
-            if choice.get("finish_reason") == "length":
+            is_whole = is_whole or bool(choice.get("finish_reason"))
+            # A filter cuts a text as a limit does.
+            if choice.get("finish_reason") in ("length", "content_filter"):
                 usage.ended_by = "length"
         usage.generated = counted.get("completion_tokens") or usage.generated
+    if not is_whole:
+        raise SetupError("broke off within an answer; its log may say more")
     for _, call in sorted(calls.items()):
         name, arguments = json.dumps(call["name"]), call["arguments"] or "{}"
         yield f'\n<tool_call>\n{{"name": {name}, "arguments": {arguments}}}\n</tool_call>'

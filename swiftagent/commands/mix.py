@@ -14,16 +14,15 @@ import json
 import math
 import os
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from swiftagent import console
 from swiftagent.commands.options import Add, add_output_arguments, count, open_workers, print_json, share_of
 from swiftagent.errors import ConfigError, SetupError, at, refuse
-from swiftagent.io.jsonl import write_json
 from swiftagent.io.outputs import Outputs, beside, outputs
 from swiftagent.io.shipped import find
 from swiftagent.io.storage import upload
@@ -33,6 +32,9 @@ from swiftagent.models.files import own_tokens
 from swiftagent.models.identity import is_hub_id, local_folder
 from swiftagent.trajectory.escape import add_control_tokens
 from swiftagent.trajectory.prompts import STYLES
+
+if TYPE_CHECKING:
+    from swiftagent.mix.rewrite import Rewriting
 
 DEFAULT_OUT = "datasets/mix.jsonl"
 ANSWER_TOKENS = 512  # of a chat answer that is written anew
@@ -111,11 +113,12 @@ def _mix(args: argparse.Namespace, recipe: Recipe, repeated: dict[str, Any] | No
     both = "--base-url is where --rewrite-general has answers written: give both or none"
     lines = "--rewrite-general writes JSON lines: leave --shard-format parquet out"
     refuse({both: args.base_url and not rewrites, lines: rewrites and args.shard_format == "parquet"})
-    folder = local_folder(str(find(recipe.model))) if recipe.model else None
+    model = str(find(recipe.model)) if recipe.model else ""
+    folder = local_folder(model) if model else None
     if folder:  # before workers are forked, which escape the tokens of the model's own tokenizer too
         add_control_tokens(own_tokens(folder))
     # A server's name for its model brings no tokenizer, and only shares of tokens need one.
-    is_counted = recipe.model and (folder or recipe.by != "rows" or not args.base_url)
+    is_counted = model and (folder or recipe.by != "rows" or not args.base_url)
     with open_workers(args) as workers:  # forked before numpy starts its threads
         from swiftagent.mix.mixing import mix
         from swiftagent.mix.plan import MixRun
@@ -124,35 +127,37 @@ def _mix(args: argparse.Namespace, recipe: Recipe, repeated: dict[str, Any] | No
         with console.progress("starting", quiet=args.quiet) as stage:
             recipe, fetched = _fetch(recipe, say)
             recipe = _cleaned(recipe, out, workers, say)
-            counter = _counter(recipe.model) if is_counted else None
-            manifest = mix(MixRun(recipe, out, workers, stage.update, counter), fetched, repeated)
-    if rewrites:
-        manifest["rewritten"] = _rewrite(recipe.model, args.base_url, out, args.quiet)
-        write_json(out.manifest, manifest)
-    return manifest
+            counter = _counter(model) if is_counted else None
+            rewriting = _rewriting(recipe.model, args.base_url) if rewrites else None
+            return mix(MixRun(recipe, out, workers, stage.update, counter, rewriting), fetched, repeated)
 
 
-def _rewrite(model: str, base_url: str | None, out: Any, quiet: bool) -> dict[str, Any]:
-    """Have the model write the chat answers of a mix. Raises SetupError where it cannot be loaded or reached."""
+def _rewriting(model: str, base_url: str | None) -> Rewriting:
+    """The model as a writer of chat answers; it is loaded when the first is asked for, which may be never."""
+    from swiftagent.agent.drive import RequestRefused
     from swiftagent.agent.loop import Generate
-    from swiftagent.backend.engine import load_engine
-    from swiftagent.backend.loading import Server
-    from swiftagent.evaluate.jobs import CachedEngine, finish_all
-    from swiftagent.mix.rewrite import BATCH, Prompt, rewrite_general
+    from swiftagent.backend.engine import load_engine, resolve
+    from swiftagent.backend.loading import Loading, Server
+    from swiftagent.evaluate.jobs import BATCH, CachedEngine, finish_all
+    from swiftagent.evaluate.target import Model
+    from swiftagent.mix.rewrite import Prompt, Rewriting
 
     server = Server(base_url, os.environ.get("OPENAI_API_KEY", "")) if base_url else None
-    engine = CachedEngine(load_engine(model, server=server))
+    folder = str(find(model))
+    loading = Loading(model) if server else resolve(folder, None)
+    engine = cache(lambda: CachedEngine(load_engine(model if server else folder, server=server)))
 
-    def job(number: int, prompt: Prompt) -> Any:
-        written = yield Generate(prompt, "", ANSWER_TOKENS, math.inf)
-        return number, written.text.strip() if written.ended_by == "end" else ""
+    def job(key: str, prompt: Prompt) -> Any:
+        try:
+            written = yield Generate(prompt, "", ANSWER_TOKENS, math.inf)
+        except RequestRefused:  # one that is too long for a server is no reason to lose the others
+            return key, ""
+        return key, written.text.strip() if written.ended_by == "end" else ""
 
-    def write(prompts: Sequence[Prompt]) -> list[str]:
-        jobs = [partial(job, number, prompt) for number, prompt in enumerate(prompts)]
-        return [text for _, text in sorted(finish_all(jobs, engine, BATCH))]
+    def write(asked: Sequence[tuple[str, Prompt]]) -> Any:
+        return finish_all([partial(job, *each) for each in asked], engine(), BATCH) if asked else ()
 
-    with console.progress("writing chat answers", quiet=quiet) as bar:
-        return rewrite_general(out.rows(), model, write, beside(out.path, ".answers.jsonl"), bar.update)
+    return Rewriting(model, f"{Model(folder, loading).mark} {loading} {base_url} {ANSWER_TOKENS}", write)
 
 
 def _counter(model: str) -> Any:

@@ -157,7 +157,7 @@ def made_of(sweep: Sweep, work: Work) -> str:
     named = {Path(file) for source in (*sweep.agent, *sweep.general, *gold) for file in glob.glob(source)}
     about = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in sorted(named) if file.is_file()]
     config = load(sweep.config, sweep.changes)
-    parts = [__version__, work.stages, about, config.model, config.train]
+    parts = [__version__, work.stages, about, config.as_dict()]
     return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()
 
 

@@ -77,7 +77,7 @@ def target_of_run(run: Run, which: str, engine: str, settings: dict[str, Any]) -
     tuned = _model(str(checkpoint), None, run.template, engine, settings)
     base = None
     if run.model:
-        loading = msgspec.structs.replace(tuned.loading, model=_base_folder(run.placed(run.model)), adapter=None)
+        loading = msgspec.structs.replace(tuned.loading, model=str(find(run.placed(run.model))), adapter=None)
         base = Model(run.model, loading, engine)
     return Target(run.name, run.folder / "eval", tuned, base, run)
 
@@ -116,11 +116,6 @@ def run_named(name: str | None, root: str) -> Run:
 
 def _model(model: str, adapter: str | None, template: str | None, engine: str, settings: dict[str, Any]) -> Model:
     return Model(model, resolve(model, adapter, template, **settings), engine)
-
-
-def _base_folder(model: str) -> str:
-    """A shipped model is found from any folder."""
-    return str(find(model)) if find(model).exists() else model
 
 
 def config_of(run: Run | None) -> Config | None:

@@ -6,14 +6,13 @@ Every prediction is appended to a log, so that an evaluation that was cut short 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import count, groupby
 from operator import methodcaller
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import msgspec
 from filelock import FileLock, Timeout
@@ -29,7 +28,6 @@ from swiftagent.trajectory.react import ACTION_LABEL
 from swiftagent.trajectory.types import Call, Event, Observation, Question, Trajectory
 
 Done = Callable[[int], None]
-T = TypeVar("T")
 
 
 class Entry(Predicted, frozen=True, kw_only=True):
@@ -73,7 +71,7 @@ class Log:
         """What was written under the same settings; None where the file is of another evaluation."""
         if self.path.is_file() and self.path.read_bytes().partition(b"\n")[0].decode(errors="replace") != head:
             return None
-        return list(read_entries(self.path, Entry))
+        return list(jsonl.read_entries(self.path, Entry))
 
     def add(self, entry: Entry) -> None:
         self.entries[entry.model, entry.kind, entry.id] = entry
@@ -114,14 +112,6 @@ def _lock(folder: Path) -> FileLock:
     except OSError as error:
         raise _cannot_write(folder, error) from error
     return lock
-
-
-def read_entries(path: Path, kind: type[T]) -> Iterator[T]:
-    """The entries of a log; a line that is none, as its first, and one cut short are left out."""
-    decoder = msgspec.json.Decoder(kind)
-    for line in path.read_bytes().splitlines() if path.is_file() else ():
-        with suppress(msgspec.DecodeError):
-            yield decoder.decode(line)
 
 
 @dataclass

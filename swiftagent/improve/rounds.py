@@ -27,12 +27,12 @@ from swiftagent.errors import SetupError
 from swiftagent.evaluate.data import read_gold
 from swiftagent.evaluate.scoring import gold_from, score_model
 from swiftagent.evaluate.target import default_data
-from swiftagent.evaluate.writing import Entry, read_entries
+from swiftagent.evaluate.writing import Entry
 from swiftagent.formats.writers.openai import render
 from swiftagent.improve.asking import Questions, ask
 from swiftagent.improve.judging import Check, Judgement, Try, judge, lesson, most_to_learn
 from swiftagent.improve.trying import Trying
-from swiftagent.io.jsonl import BadRow, encode, write_json, write_lines
+from swiftagent.io.jsonl import BadRow, encode, read_entries, write_json, write_lines
 from swiftagent.io.own_command import run_command
 from swiftagent.io.rows import read_rows
 from swiftagent.io.storage import sha256_of

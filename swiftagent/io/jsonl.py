@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import msgspec
 import orjson
@@ -21,6 +21,7 @@ from swiftagent.errors import ConfigError, RowError, SetupError, at, remedy_of
 decode = msgspec.json.Decoder().decode  # keeps integers beyond 2^64 exact, which orjson turns into floats
 encode = msgspec.json.Encoder().encode
 encode_texts = orjson.dumps  # of values without numbers: the bytes that `encode` gives, in half the time
+_Kind = TypeVar("_Kind")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -84,6 +85,15 @@ def read_lines(path: Path) -> Iterator[Row]:
                 with at(where):
                     value, repairs = parse_json(line.removeprefix(b"\xef\xbb\xbf"))
                 yield Row(value, where, repairs)
+
+
+def read_entries(path: Path, kind: type[_Kind]) -> Iterator[_Kind]:
+    """The lines of a log that are of a kind: one cut short by whatever killed its writer is left out; none where there
+    is no file."""
+    decoder = msgspec.json.Decoder(kind)
+    for line in path.read_bytes().splitlines() if path.is_file() else ():
+        with suppress(msgspec.DecodeError):
+            yield decoder.decode(line)
 
 
 def read_text(path: Path, shown: str = "") -> str:

@@ -16,12 +16,13 @@ import numpy as np
 
 from swiftagent.errors import RejectsError, SetupError
 from swiftagent.io.jsonl import indented, put_in_place, unfinished
-from swiftagent.io.outputs import Outputs, claimed, write_shards
+from swiftagent.io.outputs import Outputs, beside, claimed, write_shards
 from swiftagent.io.storage import refuse_changed
 from swiftagent.mix.hold_out import held_out
 from swiftagent.mix.manifest import manifest_of, report_of
 from swiftagent.mix.plan import Fetched, MixRun, plan_of, refuse_other_files, refuse_own_outputs
 from swiftagent.mix.recipe import Recipe
+from swiftagent.mix.rewrite import rewrite_general
 from swiftagent.mix.sample import place_of, seed_of
 from swiftagent.mix.selection import Selection, Selector, Taken, synthetic
 from swiftagent.mix.spool import FIELDS, Table, write_records
@@ -61,7 +62,7 @@ def mix(run: MixRun, fetched: Mapping[str, Fetched], repeated: Mapping[str, Any]
 
 
 def _write(run: MixRun, taken: Taken) -> dict[str, Any]:
-    recipe, out, workers, tell, count = run
+    recipe, out, workers, tell, count, rewriting = run
     names = list(dict.fromkeys(name for _, source in taken for name in source.names))
     rows = _placed(recipe, taken, names)
     held = np.zeros(len(rows), bool)
@@ -83,6 +84,14 @@ def _write(run: MixRun, taken: Taken) -> dict[str, Any]:
             shards = parts[2:]
         tell(len(rows), len(rows), "write")
         manifest = manifest_of(recipe, taken, train, val, count is not None)
+        # Before anything is in its place: a mix that is cut short here must not look like a whole one.
+        if rewriting:
+            answers, what = beside(out.path, ".answers.jsonl"), "writing chat answers"
+            manifest["rewritten"], growth = rewrite_general(
+                [parts[0], *shards], rewriting, answers, lambda done, of: tell(done, of, what), count
+            )
+            for name, more in growth.items():
+                manifest["channels"]["general"][name] += more
         parts[1].write_bytes(indented(manifest))
         report.write_bytes(indented(report_of(taken)))
         with rejects.open("wb") as file:

@@ -21,21 +21,22 @@ from swiftagent.io.shipped import find
 from swiftagent.io.storage import is_url, sha256_of
 from swiftagent.io.workers import Workers
 from swiftagent.mix.recipe import Recipe, Source
+from swiftagent.mix.rewrite import CountLines, Rewriting
 from swiftagent.mix.sample import seed_of, shares
 from swiftagent.mix.scan import ScanTask, SourceFile, as_lines, open_file, scan, scan_tasks
 from swiftagent.mix.spool import Table
 
-CountLines = Callable[[list[bytes]], list[tuple[int, int]]]  # records as lines -> (tokens, trained tokens)
-
 
 class MixRun(NamedTuple):
-    """A mix that is to be made. tell: gets (done, of, stage). exact: counts tokens, in place of estimates."""
+    """A mix that is to be made. tell: gets (done, of, stage). exact: counts tokens, in place of estimates. rewriting:
+    who writes the chat answers anew, if anyone."""
 
     recipe: Recipe
     out: Outputs
     workers: Workers
     tell: Callable[[int, int, str], None] = lambda done, of, stage: None
     exact: CountLines | None = None
+    rewriting: Rewriting | None = None
 
 
 class FetchedFile(msgspec.Struct):

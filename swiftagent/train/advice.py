@@ -10,11 +10,13 @@ from typing import Any
 
 from swiftagent.models.files import read_object
 from swiftagent.train.estimates import GB, Effort, MemoryEstimate, zero_stage
+from swiftagent.train.held_out import read_held_out
 from swiftagent.train.inputs import Inputs
-from swiftagent.train.step_cutting import LaunchPlan, untried
+from swiftagent.train.step_cutting import LaunchPlan, reason_for_another_trainer
 
 # A run that needs more than this share of what there is cannot fit, whatever the estimate's error.
 ESTIMATED_WITHIN = 1.25
+PLAIN_STARTS = ("true", "True", "false", "False", "gaussian")  # of a LoRA, with which its base stays as it is
 LONGEST_ON_CPU = 48  # hours that a run which nobody asked to be on the CPU may take there
 
 # What an option needs installed, by its name, else by its name and value.
@@ -45,8 +47,9 @@ def _of_options(inputs: Inputs) -> Iterator[Fact]:
         train.get("new_special_tokens"),
         "an adapter on a resized embedding can be neither loaded nor merged; leave them out: text needs no new tokens",
     )
-    unlike = _best_at_end(train) if train.get("load_best_model_at_end") else ""
-    yield "train.load_best_model_at_end", unlike, unlike
+    unlike = _best_checkpoint(train)
+    yield "train.load_best_model_at_end", unlike and train.get("load_best_model_at_end"), unlike
+    yield "eval_calls", unlike and config.eval_calls, unlike
     yield (
         "train.streaming",
         train.get("streaming") and int(train.get("max_steps") or 0) <= 0,
@@ -66,8 +69,10 @@ def _of_options(inputs: Inputs) -> Iterator[Fact]:
     )
 
 
-def _best_at_end(train: dict[str, Any]) -> str:
-    saved, evaluated = train.get("save_strategy", "steps"), train.get("eval_strategy", "steps")
+def _best_checkpoint(train: dict[str, Any]) -> str:
+    """Why the best evaluation may have no checkpoint."""
+    saved = train.get("save_strategy", "steps")
+    evaluated = train.get("eval_strategy") or saved  # as ms-swift has it
     if saved not in (evaluated, "best"):
         return f"save_strategy is {saved} and eval_strategy {evaluated}; they have to be the same"
     every, each = train.get("save_steps", 500), train.get("eval_steps") or train.get("save_steps", 500)
@@ -82,16 +87,26 @@ def _of_own_methods(inputs: Inputs) -> Iterator[Fact]:
     scaled = config.adapter_scale == "auto"
     asked = {"method": config.distills, "eval_calls": config.eval_calls, "adapter_scale": scaled}
     outside = [name for name in ("use_dora", "modules_to_save") if train.get(name)]
-    unevaluated = not inputs.val_files or train.get("eval_strategy") == "no"
+    outside += ["lora_bias"] if train.get("lora_bias", "none") != "none" else []
+    own_loss = [name for name in ("label_smoothing_factor", "loss_type") if train.get(name)]
+    start = str(train.get("init_weights", "true"))
+    moved = start not in PLAIN_STARTS
+    unevaluated = not inputs.val_files or (train.get("eval_strategy") or train.get("save_strategy")) == "no"
+    there = [str(path) for path in inputs.val_files if path.is_file()] if config.eval_calls or scaled else []
+    uncalled = there and not unevaluated and not read_held_out(there, 1).calls
+    other = reason_for_another_trainer(inputs.machine, train)
     sharded = zero_stage(train) == 3
     no_lora = train.get("tuner_type", "lora") != "lora"
     no_chat = "channel" not in inputs.first_row
     facts = (
-        ("method eval_calls", untried(inputs.machine), "not tried with these versions of ms-swift and transformers"),
+        ("method eval_calls", other, f"this run needs another trainer than ours: {other}"),
         ("method eval_calls", sharded, "the weights have to be whole on every GPU: deepspeed=zero2, or none"),
         ("method adapter_scale", no_lora, "only a LoRA can be switched off or scaled: tuner_type=lora"),
+        ("method adapter_scale", moved, f"init_weights {start} changes the weights of the base too; leave it out"),
         ("method", no_chat, "the data has no channels that name chat; `swiftagent mix` writes them"),
+        ("method", own_loss, f"train.{' and '.join(own_loss)} puts another loss in its place; leave it out"),
         ("eval_calls adapter_scale", unevaluated, "there is no validation split that is evaluated; name one with val="),
+        ("eval_calls adapter_scale", uncalled, "no row of the validation split calls a tool; name one with val="),
         ("adapter_scale", outside, f"no scale reaches what train.{' and '.join(outside)} changes; leave it out"),
     )
     yield from ((key, holds and asked[key], fact) for keys, holds, fact in facts for key in keys.split())

@@ -10,6 +10,7 @@ from typing import Any
 from swiftagent.io.shipped import find
 from swiftagent.train.config import Config
 from swiftagent.train.estimates import estimate
+from swiftagent.train.held_out import BEST_BY
 from swiftagent.train.inputs import Inputs, file_of, is_hub_entry
 from swiftagent.train.machine import Machine, Place, find_place, free_port, trainer_entry
 from swiftagent.train.options import as_words
@@ -97,7 +98,7 @@ def _own_options(inputs: Inputs, folder: Path) -> dict[str, Any]:
     if any(weight not in (0, 1) for weight in config.weights.values()):
         options["is_binary_loss_scale"] = False  # else every weight becomes 0 or 1
     if config.eval_calls:
-        options |= {"metric_for_best_model": "call_exact", "greater_is_better": True}
+        options |= {"metric_for_best_model": BEST_BY, "greater_is_better": True}
     options |= config.train
     options["external_plugins"] = [str(PLUGIN), *config.train.get("external_plugins", [])]
     options["callbacks"] = ["swiftagent", *config.train.get("callbacks", [])]

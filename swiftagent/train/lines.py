@@ -34,6 +34,8 @@ def _by_channel(counts: dict[str, int]) -> str:
 def metric_line(line: dict[str, Any]) -> str:
     """One line of metrics.jsonl for people; "" where it says nothing new."""
     evaluated = "eval_loss" in line
+    if "eval_call_exact" in line:
+        return f"step {line['step']}/{line['max_steps']}  {line['eval_call_exact']:.1%} of held-out calls exact"
     if not evaluated and "loss" not in line:
         return ""
     parts = [f"step {line['step']}/{line['max_steps']}"]

@@ -144,6 +144,9 @@ def _read_data(inputs: Inputs, report: Report) -> None:
             report.problems += problems
             total.add(facts)
     report.val_rows = held_out.rows
+    if inputs.config.distills and report.data.rows and not report.data.channels["general"]:
+        fact = "no row of the data is in the channel general, so nothing would be kept"
+        report.problems.append(inputs.config.fault("method", fact))
 
 
 def _rows_files(paths: Iterable[Path]) -> list[Path]:

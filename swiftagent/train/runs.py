@@ -6,7 +6,6 @@ Imports nothing heavy, so that `runs`, `infer` and `eval` find a run at once.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -14,13 +13,12 @@ import socket
 import time
 import zipfile
 from collections.abc import Iterator
-from contextlib import nullcontext, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from swiftagent.errors import ConfigError, SetupError
-from swiftagent.io.jsonl import is_left_over, write_json
+from swiftagent.io.jsonl import is_left_over, read_entries, write_json
 from swiftagent.io.shipped import find
 from swiftagent.models.files import read_object, safetensors_fault, shards
 from swiftagent.train.inputs import local_files
@@ -135,11 +133,7 @@ class Run:
 
     def metrics(self) -> Iterator[dict[str, Any]]:
         """The lines of metrics.jsonl; a half-written last line is left out."""
-        path = self.folder / "metrics.jsonl"
-        with path.open(encoding="utf-8") if path.is_file() else nullcontext(()) as lines:
-            for line in lines:
-                with suppress(ValueError):
-                    yield json.loads(line)
+        return read_entries(self.folder / "metrics.jsonl", dict[str, Any])
 
 
 def new_run(root: Path, name: str) -> Run:

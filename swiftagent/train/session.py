@@ -13,7 +13,7 @@ import msgspec
 import yaml
 
 from swiftagent.console import progress, say, warn
-from swiftagent.errors import LaunchError, SetupError
+from swiftagent.errors import LaunchError, RowError, SetupError
 from swiftagent.io.jsonl import whole_file, write_json, write_lines
 from swiftagent.io.storage import sha256_of
 from swiftagent.train import preflight
@@ -21,7 +21,7 @@ from swiftagent.train.advice import trend_advice
 from swiftagent.train.config import Config, load
 from swiftagent.train.estimates import mfu
 from swiftagent.train.follow import Follower, TrainingEnd, finish, train
-from swiftagent.train.held_out import scale_checkpoint
+from swiftagent.train.held_out import as_trained, scale_checkpoint
 from swiftagent.train.inputs import Inputs, resolve
 from swiftagent.train.launch import needs_copy, plan
 from swiftagent.train.lines import duration, length_lines, loaded_line, metric_line, seconds_left
@@ -92,6 +92,7 @@ def resume(name: str, overrides: list[str], verbosity: Verbosity) -> int:
     planned = plan(inputs, run.folder, resume=str(checkpoint or ""), tokens_a_row=report.tokens_a_row)
     _forget_metrics_after(run, _step(checkpoint))
     if checkpoint:
+        as_trained(checkpoint)
         verbosity.say(f"resuming {run.folder} from step {_step(checkpoint)}")
     return _train(inputs, planned, run, verbosity)
 
@@ -166,7 +167,15 @@ def _train(inputs: Inputs, planned: LaunchPlan, run: Run, verbosity: Verbosity) 
 
 
 def _scale_adapter(inputs: Inputs, run: Run, best: Path, verbosity: Verbosity) -> None:
-    found = scale_checkpoint(best, map(str, inputs.val_files), inputs.config.gate)
+    config = inputs.config
+    loading = {"trust_remote_code": config.trust_remote_code, "device": "cpu" if config.gpus == 0 else "auto"}
+    try:
+        with progress("trying scales of the adapter", quiet=verbosity.quiet) as stage:
+            found = scale_checkpoint(best, map(str, inputs.val_files), config.gate, stage.update, **loading)
+    except (SetupError, RowError, RuntimeError) as error:  # a GPU without room raises the last
+        again = f"`swiftagent sft --resume {run.name} adapter_scale=auto` tries again"
+        warn(f"adapter_scale: {error}; the adapter stays as it was trained; {again}")
+        return
     run.update(adapter_scale=found)
     for trial in found["tried"]:
         chosen = ", chosen" if trial["scale"] == found["scale"] else ""

@@ -218,6 +218,7 @@ def test_an_answer_that_breaks_off_is_no_answer(server: OneServer, event: dict[s
     [
         (b"data: " + b"x" * (6 << 20), "an event of more than 4 MB; is this a server with OpenAI's interface"),
         (gzip.compress(b"data: " + bytes(1 << 20)), "the answer is packed, which was not asked for"),
+        (b'data: {"choices": [{"index": 0, "delta": {"content": "Thought: I"}}]}\n\n', "broke off within an answer"),
     ],
 )
 def test_an_event_without_end_and_a_packed_answer_are_refused(server: OneServer, sent: bytes, told: str):

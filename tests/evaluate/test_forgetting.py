@@ -61,6 +61,13 @@ def test_where_no_likelihood_was_measured_the_answers_decide():
     )
 
 
+def test_of_few_answers_nothing_is_said():
+    found = evaluated(15.0)
+    change = {**found["forgetting"]["change"], "n": 5}
+    few = {**found, "difference": {}, "forgetting": {**found["forgetting"], "answers": 5, "change": change}}
+    assert forgotten(few).endswith("and 0 closer: too few answers to tell.")
+
+
 def test_what_is_said_of_itself_is_no_chat():
     about_itself = Trajectory((Question("x"), Answer("y")), (), "s", channel="self-cognition")
     base = scored("base", 10.0, lambda step: step.answer)

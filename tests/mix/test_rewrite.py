@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from made import record, write_rows
@@ -12,10 +13,18 @@ from mix_data import jsonl, read
 from scripted_engine import ScriptedEngine
 from served import serving
 
+from swiftagent.agent.drive import RequestRefused
+from swiftagent.agent.loop import Generate
+from swiftagent.agent.sampling import PLAIN
+from swiftagent.errors import SetupError
 from swiftagent.io.shipped import shipped
-from swiftagent.mix.rewrite import rewrite_general
+from swiftagent.mix.rewrite import Rewriting, rewrite_general
 from swiftagent.trajectory.record import to_record
-from swiftagent.trajectory.types import Answer, Question, Trajectory
+from swiftagent.trajectory.types import Answer, Question, Thought, Trajectory
+
+
+def unseen(done: int, of: int) -> None:
+    pass
 
 
 def test_the_last_answer_is_rewritten_and_those_before_it_are_context(tmp_path: Path):
@@ -26,20 +35,58 @@ def test_the_last_answer_is_rewritten_and_those_before_it_are_context(tmp_path: 
 
     def write(prompts):
         asked.extend(prompts)
-        return ["Because <|im_end|>." if len(prompt) > 1 else "" for prompt in prompts]
+        return [(key, "Because <|im_end|>." if len(prompt) > 1 else "") for key, prompt in prompts]
 
-    found = rewrite_general([mix], "m", write, tmp_path / "answers.jsonl", lambda done, of: None)
-    assert found == {"model": "m", "rows": 1, "kept": 1}
+    answers = tmp_path / "answers.jsonl"
+    done, growth = rewrite_general([mix], Rewriting("m", "m 512", write), answers, unseen, None)
+    assert (done["rows"], done["kept"]) == (1, 1)
+    assert growth == {"characters": 20 - 3, "tokens": 6 - 1, "trained_tokens": 6 - 3}
     agent, talk, chat = read(mix)
     assert (agent, chat) == (rows[0], rows[2])
     marks = [(message["content"], message.get("loss", True)) for message in talk["messages"] if message["content"]]
     escaped = "Because <\u2060|im_end|>."
     assert marks == [("Hi", False), ("Hello.", False), ("Why?", False), (escaped, True)]
     write_rows(mix, 0, rows)
-    rewrite_general(
-        [mix], "m", lambda prompts: pytest.fail("written twice"), tmp_path / "answers.jsonl", lambda done, of: None
-    )
+    # A run that was killed within a line.
+    answers.write_bytes(answers.read_bytes() + b'{"prompt": "a')
+    again = Rewriting("m", "m 512", lambda prompts: pytest.fail("written twice") if prompts else ())
+    assert rewrite_general([mix], again, answers, unseen, None) == (done, growth)
     assert len(asked) == 2 and read(mix)[1] == talk
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("<think>\nof old\n</think>\n\nNo.", "<think>\nof old\n</think>\n\nNo."),
+        ("<think>\n\n</think>\n\nNo.", "No."),
+        ("<think>\nof old\n</think>", "<think>\nby hand\n</think>\n\nYes."),
+        ("Final Answer: No.", " Final Answer: No."),
+    ],
+)
+def test_reasoning_is_the_model_s_own_as_its_answer_is(text: str, said: str, tmp_path: Path):
+    row = Trajectory((Question("Is it?"), Thought("by hand"), Answer("Yes.")), (), "t", "t:1", "general")
+    mix = write_rows(tmp_path / "mix.jsonl", 0, [to_record(row)])
+    how = Rewriting("m", "m", lambda prompts: [(key, text) for key, _ in prompts])
+    rewrite_general([mix], how, tmp_path / "answers.jsonl", unseen, None)
+    assert read(mix)[0]["messages"][-1] == {"role": "assistant", "content": said}
+
+
+def test_an_answer_that_goes_on_after_another_is_left_alone(tmp_path: Path):
+    row = to_record(Trajectory((Question("Why?"), Answer("So."), Answer("And so on.")), (), "t", "t:1", "general"))
+    mix = write_rows(tmp_path / "mix.jsonl", 0, [row])
+    how = Rewriting("m", "m", lambda prompts: pytest.fail("asked to go on") if prompts else ())
+    done, _ = rewrite_general([mix], how, tmp_path / "answers.jsonl", unseen, None)
+    assert (done["rows"], done["kept"], read(mix)) == (0, 0, [row])
+
+
+def test_another_writer_s_answers_are_not_taken(tmp_path: Path):
+    answers, said = tmp_path / "answers.jsonl", []
+    for identity in ("one", "other", "one"):
+        mix = write_rows(tmp_path / "mix.jsonl", 0, [record(1, "general")])
+        how = Rewriting("m", identity, lambda prompts, text=identity: [(key, text) for key, _ in prompts])
+        rewrite_general([mix], how, answers, unseen, None)
+        said.append(read(mix)[0]["messages"][-1]["content"])
+    assert said == ["one", "other", "one"] and len(read(answers)) == 2
 
 
 def test_a_model_is_needed(swiftagent: Callable[..., object], tmp_path: Path):
@@ -56,6 +103,44 @@ def test_a_server_is_asked_by_its_own_name_for_the_model(swiftagent: Callable[..
     assert done.returncode == 0, done.stderr
     assert read(tmp_path / "mix.jsonl")[0]["messages"][-1]["content"] == "From the server."
     assert json.loads((tmp_path / "mix.manifest.json").read_text())["tokens_are"] == "estimated"
+
+
+class BreaksOff(ScriptedEngine):
+    """Refuses one question as too long, cuts one, and is gone after sixteen others."""
+
+    def generate(self, request: Generate, sampling: Any = PLAIN, usage: Any = None) -> Iterator[str]:
+        asked = request.messages[-1]["content"]
+        if "7?" in asked:
+            raise RequestRefused("the prompt is longer than the model's context")
+        if len(self.prompts) == 16:
+            raise SetupError("out of memory")
+        yield from super().generate(request, sampling, usage)
+        usage.ended_by = "length" if "8?" in asked else "end"
+
+
+def test_a_server_that_breaks_off_leaves_no_mix_and_is_asked_for_the_rest_alone(
+    swiftagent: Callable[..., object], tmp_path: Path
+):
+    questions = [f"What is up in town {number}?" for number in range(20)]
+    (tmp_path / "chat.jsonl").write_bytes(jsonl([{"instruction": each, "output": "Rain."} for each in questions]))
+    words = ["mix", "--general", "20", "--general-source", "chat.jsonl", "--val", "0.2", "-o", "mix.jsonl"]
+    words += ["--rewrite-general", "--model", "served/name", "--base-url"]
+    with serving(BreaksOff(*["Sun."] * 40)) as served:
+        done = swiftagent(*words, f"{served.url}/v1")
+        assert done.returncode == 4 and "out of memory" in done.stderr, done.stderr
+        assert not (tmp_path / "mix.jsonl").exists() and not (tmp_path / "mix.manifest.json").exists()
+        served.engine.prompts.clear()
+        done = swiftagent(*words, f"{served.url}/v1")
+        assert done.returncode == 0, done.stderr
+        assert 2 <= len(served.engine.prompts) < 10
+    train, held = read(tmp_path / "mix.jsonl"), read(tmp_path / "mix.val.jsonl")
+    assert "Sun." in {row["messages"][-1]["content"] for row in held}
+    said = {row["messages"][0]["content"]: row["messages"][-1]["content"] for row in train + held}
+    kept = [question for question, answer in said.items() if answer == "Rain."]
+    assert len(said) == 20 and sorted(kept) == sorted(q for q in questions if "7?" in q or "8?" in q)
+    manifest = json.loads((tmp_path / "mix.manifest.json").read_text())
+    assert (manifest["rewritten"]["rows"], manifest["rewritten"]["kept"]) == (16, 4)
+    assert manifest["channels"]["general"]["characters"] == sum(len(q) + len(said[q]) for q in questions)
 
 
 @pytest.mark.needs_swift

@@ -5,6 +5,11 @@ from __future__ import annotations
 from swiftagent.train.lines import loaded_line, metric_line
 
 
+def test_the_score_of_calls_is_a_line_of_its_own():
+    line = {"step": 5, "max_steps": 7, "eval_call_exact": 0.625, "epoch": 1.0}
+    assert metric_line(line) == "step 5/7  62.5% of held-out calls exact"
+
+
 def test_a_step_tells_loss_channels_speed_memory_and_time_left():
     line = {"step": 10, "max_steps": 70, "loss": 1.5, "loss_agent": 1.25, "tokens_per_second": 1234.5}
     assert metric_line({**line, "seconds_per_step": 2.0, "memory_gib": 17.21}) == (

@@ -13,6 +13,7 @@ import pytest
 from made import record, write_rows
 
 from swiftagent.backend.engine import load_engine
+from swiftagent.train.held_out import scale_checkpoint
 from swiftagent.train.runs import Run, newest_run
 
 pytestmark = pytest.mark.needs_swift
@@ -57,9 +58,13 @@ def _the_adapter_is_scaled(run: Run) -> None:
     import torch
 
     best = run.checkpoint_best
-    # Of calls, which a model this small cannot make: the first of equal checkpoints, and the weakest of equal scales.
-    assert json.loads((run.checkpoint_last / "trainer_state.json").read_text())["best_metric"] == 0.0
-    assert best and best.name == "checkpoint-2" and len(run.record["adapter_scale"]["tried"]) == 4
+    # Of calls, which a model this small cannot make: of equal checkpoints the one of least loss, and the full scale.
+    assert json.loads((run.checkpoint_last / "trainer_state.json").read_text())["best_metric"] > -1e-5
+    assert best and best.name == "checkpoint-4" and len(run.record["adapter_scale"]["tried"]) == 4
+    chosen = json.loads((best / "adapter_scale.json").read_text())
+    assert (chosen["scale"], chosen["trained"]["lora_alpha"]) == (1.0, 32)
+    (best / "adapter_scale.json").write_text(json.dumps({**chosen, "scale": 10 / 32}))
+    scale_checkpoint(best, [], None, lambda done, of: None)
     assert json.loads((best / "adapter_config.json").read_text())["lora_alpha"] == 10
     loaded = load_engine(None, str(best)).model
     applied = {part.scaling["default"] for part in loaded.modules() if isinstance(getattr(part, "scaling", None), dict)}

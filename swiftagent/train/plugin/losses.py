@@ -70,8 +70,10 @@ class SelfDistillation:
             return
         model = trainer.accelerator.unwrap_model(trainer.model)
         given = {name: value for name, value in inputs.items() if name not in NOT_FOR_THE_MODEL}
+        model.eval()  # or the base's own dropout would be learnt
         with torch.no_grad(), model.disable_adapter():
             logits = model(**given).logits
+        model.train()
         self.wanted = logits.view(-1, logits.shape[-1])
 
     def __call__(self, outputs: Any, labels: Any, enable_dft_loss: bool = False, **kwargs: Any) -> Any:

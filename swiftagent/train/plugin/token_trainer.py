@@ -23,9 +23,11 @@ from swift.trainers import Seq2SeqTrainer
 from swift.utils import seed_worker
 
 from swiftagent.backend.engine import engine_over
-from swiftagent.train.held_out import call_exact, read_held_out
-from swiftagent.train.plugin.attention import sequence_bounds
-from swiftagent.train.plugin.encoded_rows import settings
+from swiftagent.io.jsonl import write_json
+from swiftagent.models.files import read_object
+from swiftagent.train.held_out import BEST_BY, call_exact, read_held_out
+from swiftagent.train.plugin.attention import VARLEN, sequence_bounds
+from swiftagent.train.plugin.encoded_rows import run_folder, settings
 from swiftagent.train.plugin.losses import PLAIN_HEADS, ChunkedLoss, SelfDistillation
 from swiftagent.train.plugin.step_loader import UNTRAINED, MicroSteps, StepSampler, batch_of, step_of
 from swiftagent.train.step_cutting import batches
@@ -148,7 +150,8 @@ class TokenTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # ms-swift has no typ
 
     def _prepare_inputs(self, inputs: dict[str, Any]) -> dict[str, Any]:
         inputs = super()._prepare_inputs(inputs)
-        if (self.chunked or not self.model.training) and "loss_scale" not in inputs and "labels" in inputs:
+        by_token = self.chunked or self.distillation or not self.model.training
+        if by_token and "loss_scale" not in inputs and "labels" in inputs:
             # With weights, ms-swift makes the loss of each token, which is what is wanted here.
             inputs["loss_scale"] = torch.ones_like(inputs["labels"], dtype=torch.float32)
         return inputs
@@ -176,6 +179,7 @@ class TokenTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # ms-swift has no typ
         if self.call_scores:
             metrics["eval_call_exact"] = self.call_scores.score(self)
             self.log({"eval_call_exact": metrics["eval_call_exact"]})
+            metrics[f"eval_{BEST_BY}"] = metrics["eval_call_exact"] - TIE * metrics.get("eval_loss", 0.0)
         return metrics
 
     def _compute_acc(self, outputs: Any, labels: Any, cu_seqlens: Any = None) -> None:
@@ -204,7 +208,9 @@ class TokenTrainer(Seq2SeqTrainer):  # type: ignore[misc]  # ms-swift has no typ
 # ---------------------------------------------------------------------------------------------------------------
 
 SHARE = 0.05  # of the time of training that may go into it
+TIE = 1e-6  # of the loss: among checkpoints that call equally well it decides
 FIRST = 4  # questions from which the time of the others is foretold
+ASKED = "eval_calls.json"  # in the run folder
 
 
 class CallScores:
@@ -214,6 +220,9 @@ class CallScores:
         self.held = read_held_out(files, most)
         self.steps, self.timed = self.held.calls, False
         self.began = time.monotonic()
+        # A run that resumes asks the same, so that its scores compare with those before.
+        if asked := read_object(run_folder() / ASKED).get("questions"):
+            self._take(asked)
 
     def score(self, trainer: Any) -> float:
         """The share of exact calls, on every rank what the first one found."""
@@ -224,11 +233,17 @@ class CallScores:
         model, was_training = trainer.accelerator.unwrap_model(trainer.model), trainer.model.training
         # The encoder changes what it is given, and the trainer still needs its template.
         engine = engine_over(model.eval(), copy.copy(trainer.template))
+        config = trainer.template.get_base_model(model).config
+        attention = config._attn_implementation
+        # Prompts of a batch are padded and have no bounds of sequences.
+        config._attn_implementation = "sdpa" if attention == VARLEN else attention
         try:
-            if not self.timed:
+            # Before the first step nothing says how long training takes.
+            if not self.timed and trainer.state.global_step:
                 self._choose_how_many(engine)
-            return call_exact(engine, self.steps, self.held.prompt)
+            return call_exact(engine, self.steps if self.timed else self.steps[:FIRST], self.held.grammar)
         finally:
+            config._attn_implementation = attention
             engine.close()
             model.train(was_training)
             if torch.cuda.is_available():
@@ -236,13 +251,18 @@ class CallScores:
 
     def _choose_how_many(self, engine: Any) -> None:
         """From the time since training began, which comes again before each evaluation."""
-        self.timed, started = True, time.monotonic()
-        call_exact(engine, self.steps[:FIRST], self.held.prompt)
+        started = time.monotonic()
+        call_exact(engine, self.steps[:FIRST], self.held.grammar)
         each = (time.monotonic() - started) / max(1, len(self.steps[:FIRST]))
         fitting = max(FIRST, int(SHARE * (started - self.began) / max(each, 1e-9)))
         if fitting < len(self.steps):
             print(f"swiftagent: eval_calls asks {fitting} of {len(self.steps)} questions: 5 % of the time", flush=True)
-            self.steps = self.steps[:: -(-len(self.steps) // fitting)]
+        self._take(fitting)
+        write_json(run_folder() / ASKED, {"questions": len(self.steps)})
+
+    def _take(self, most: int) -> None:
+        """So many questions, spread over all."""
+        self.timed, self.steps = True, self.steps[:: -(-len(self.steps) // most) or 1]
 
 
 # the budget tried
