@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from swiftagent.commands.eval import raise_where_the_gate_failed
+from swiftagent.errors import GateError
+
 Run = Callable[..., "CompletedProcess[str]"]
 TOOL = {
     "type": "function",
@@ -78,8 +81,14 @@ def test_the_gate_ends_with_7(swiftagent: Run, tmp_path: Path, gold: Path, predi
     config.write_text("model: m/m\ndata: x.jsonl\ngate: {call_exact: {min: 0.6}}\n")
     done = swiftagent("eval", "--predictions", predictions, "--data", gold, "--gate", config)
     assert done.returncode == 7
-    assert "error: the gate was not passed: call_exact;" in done.stderr
+    assert "error: the gate was not passed: call_exact;" in done.stderr and "rewrite-general" not in done.stderr
     assert "FAILED" in done.stdout
+
+
+def test_a_gate_that_forgetting_fails_names_what_keeps_more():
+    failed = {"gate": {"rules": [{"metric": "bits_per_byte", "passed": False}]}}
+    with pytest.raises(GateError, match="bits_per_byte; p.html shows the cases; `swiftagent mix --rewrite-general`"):
+        raise_where_the_gate_failed(failed, Path("p.html"))
 
 
 @pytest.mark.parametrize(
