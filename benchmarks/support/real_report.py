@@ -32,6 +32,7 @@ MEASURES = {
     "self_cognition": Measure("says its name"),
 }
 NOT_SHARES = tuple(name for name, measure in MEASURES.items() if not measure.share)
+SHOWN_BY_SEED = ("call_exact seen", "call_exact unseen", "no_call_recall")
 DECISIVE = ("call_exact seen", "call_exact unseen", "no_call_recall", "invented", "own_bits", "agreement")
 QUESTIONS = {
     "a": "Masks: exact, none, by keyword",
@@ -81,7 +82,8 @@ def _head(found: Found, size: str, about: str) -> list[str]:
         f"Written by `python benchmarks/real_base.py --size {size} --work FOLDER`; nothing here is typed by hand. "
         f"{about} One factor at a time is changed from one baseline (exact masks, chat as it is 1:1, learning rate "
         "1e-3, rank 8). No training row offers or calls the unseen tools. Values are `value (low to high)`: 95 % "
-        "bootstrap intervals over questions, the seeds of an arm pooled; they say nothing about other models or data.",
+        "bootstrap intervals over questions, the seeds of an arm pooled; they say nothing about other models or data. "
+        "Two seeds of one arm differ by more than that, so a change is named only where every seed says the same.",
         "",
         f"Runs done: {len(found)}, {hours:.1f} hours on {'; '.join(machines)}.",
         "",
@@ -109,7 +111,14 @@ def _table(found: Found, arms: Sequence[str]) -> list[str]:
     lines.append(f"| seeds | {' | '.join(str(len(_seeds(found, arm))) for arm in arms)} |")
     for name, measure in MEASURES.items():
         lines.append(f"| {measure.heading} | {' | '.join(_cell(column[name], measure.share) for column in columns)} |")
+        if name in SHOWN_BY_SEED and max(len(_seeds(found, arm)) for arm in arms) > 1:
+            lines.append(f"| – by seed | {' | '.join(_by_seed(found, arm, name) for arm in arms)} |")
     return lines
+
+
+def _by_seed(found: Found, arm: str, name: str) -> str:
+    each = [_ratios(found, arm, [seed]).estimates(resamples=10)[name].value for seed in _seeds(found, arm)]
+    return ", ".join("–" if value is None else f"{100 * value:.0f}" for value in each)
 
 
 def _cell(found: MetricEstimate, share: bool) -> str:
@@ -129,7 +138,18 @@ def _decided(found: Found, arms: Sequence[str]) -> list[str]:
             continue
         pair = _ratios(found, "baseline", seeds), _ratios(found, arm, seeds)
         changes = paired_differences(*pair, not_shares=NOT_SHARES)
-        moved = [_change(name, changes[name]) for name in DECISIVE if not changes[name].is_noise]
+        # Runs of one arm differ by more than questions do: what a single seed says the other way round is not decided.
+        each = [
+            paired_differences(
+                *(_ratios(found, name, [seed]) for name in ("baseline", arm)), not_shares=NOT_SHARES, resamples=10
+            )
+            for seed in seeds
+        ]
+        moved = [
+            _change(name, changes[name])
+            for name in DECISIVE
+            if not changes[name].is_noise and len({(one[name].value or 0) > 0 for one in each}) == 1
+        ]
         text = "; ".join(moved) if moved else "nothing that decides moved beyond noise"
         few = "" if len(seeds) >= 3 else f" ({len(seeds)} of 3 seeds: no default is changed by it)"
         lines.append(f"- **{arm}** against the baseline: {text}{few}.")
@@ -146,19 +166,29 @@ def _change(name: str, change: MetricDifference) -> str:
 
 def _checkpoints(found: Found) -> list[str]:
     """(i): the loss and the calls of a few questions along each run."""
-    rows = []
+    rows, agree = [], []
     for (arm, seed), row in found.items():
-        for point in row["curve"]:
-            if "call_exact" in point:
-                near = [other["loss"] for other in row["curve"] if abs(other["step"] - point["step"]) <= 2]
-                mean = sum(near) / len(near)
-                rows.append(f"| {arm} | {seed} | {point['step']} | {mean:.3f} | {100 * point['call_exact']:.0f} |")
+        asked = [(_mean_loss(row["curve"], point), point) for point in row["curve"] if "call_exact" in point]
+        rows += [
+            f"| {arm} | {seed} | {point['step']} | {loss:.3f} | {100 * point['call_exact']:.0f} |"
+            for loss, point in asked
+        ]
+        if len(asked) > 1:
+            least = min(asked, key=lambda one: one[0])[1]
+            agree.append(least["call_exact"] == max(point["call_exact"] for _, point in asked))
     title = "## (i) Does the checkpoint with the least loss call best?"
     head = [
+        f"In {sum(agree)} of {len(agree)} runs it does.",
+        "",
         "| arm | seed | step | training loss, mean of 5 steps | calls exact |",
         "| --- | ---: | ---: | ---: | ---: |",
     ]
     return [title, "", *head, *rows] if rows else [title, "", "Not run."]
+
+
+def _mean_loss(curve: Sequence[Mapping[str, Any]], point: Mapping[str, Any]) -> float:
+    near = [other["loss"] for other in curve if abs(other["step"] - point["step"]) <= 2]
+    return float(sum(near) / len(near))
 
 
 def _not_run(found: Found, arms: Iterable[str], seeds: int) -> list[str]:
