@@ -169,13 +169,12 @@ def _checkpoints(found: Found) -> list[str]:
     rows, agree = [], []
     for (arm, seed), row in found.items():
         asked = [(_mean_loss(row["curve"], point), point) for point in row["curve"] if "call_exact" in point]
-        rows += [
-            f"| {arm} | {seed} | {point['step']} | {loss:.3f} | {100 * point['call_exact']:.0f} |"
-            for loss, point in asked
-        ]
-        if len(asked) > 1:
-            least = min(asked, key=lambda one: one[0])[1]
-            agree.append(least["call_exact"] == max(point["call_exact"] for _, point in asked))
+        if len(asked) < 2:
+            continue
+        for loss, point in asked:
+            rows.append(f"| {arm} | {seed} | {point['step']} | {loss:.3f} | {100 * point['call_exact']:.0f} |")
+        least = min(asked, key=lambda one: one[0])[1]
+        agree.append(least["call_exact"] == max(point["call_exact"] for _, point in asked))
     title = "## (i) Does the checkpoint with the least loss call best?"
     head = [
         f"In {sum(agree)} of {len(agree)} runs it does.",
