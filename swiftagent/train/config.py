@@ -197,11 +197,10 @@ def _override(entries: dict[str, _Entry], word: str, problems: list[str]) -> Non
     if not equals or not key:
         problems.append(f"command line: {word!r} is not key=value")
     elif key == "extends":
-        fact = "stands in a file; write a config with it, or name that one instead"
-        problems.append(f"command line: {word}: extends: {fact}")
+        problems.append("command line: extends: stands in a file; write a config with it, or name that one instead")
     else:
         name = f"train.{key}" if key not in TOP_KEYS and key in options() else key
-        entries[name] = _Entry(plain_value(text), f"command line: {word}")
+        entries[name] = _Entry(plain_value(text), "command line")
 
 
 # checking

@@ -4,10 +4,13 @@ activations), steps, tokens and hours."""
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from swiftagent.models.files import read_object
 from swiftagent.models.known import ModelShape
 
 GB = 1_000_000_000
@@ -21,6 +24,8 @@ LOGITS = 10  # bytes a logit at its peak: bfloat16, its float32 copy and its gra
 # two keeps in float32 (30 in all where plain cross-entropy takes 14, as the peak of a CPU process shows).
 LOGITS_OF_BASE = 16
 MASK = 3  # bytes for each pair of tokens of a block mask: truth values, and what the kernel makes of them
+OFFLOADED = 16  # bytes a trained weight that offloading keeps: float32 weight, two moments and gradient
+LIVE = 1_000_000_000  # weights that ms-swift's zero3_offload has on a GPU at once
 CHUNK = 1024  # tokens whose logits exist at once where the loss is computed in chunks
 ATTENTION, MLP = 10, 4  # tensors of a layer's inside, in hidden and intermediate sizes, that backward needs
 # Dense bfloat16 (or float16) arithmetic in 1e12 operations a second, from the makers' data sheets.
@@ -43,6 +48,7 @@ class MemoryEstimate(msgspec.Struct, frozen=True):
     activations: float
     overhead: float
     total: float
+    host: float = 0.0  # of the machines' own memory, all together, where DeepSpeed offloads to it
 
 
 def estimate(
@@ -54,24 +60,24 @@ def estimate(
     full = options.get("tuner_type", "lora") == "full"
     dtype = BYTES.get(str(options.get("torch_dtype", "bfloat16")), 2)
     trainable = shape.parameters if full else adapter_parameters(shape, options)
-    stage = zero_stage(options)
-    offloaded = "offload" in str(options.get("deepspeed", ""))
+    stage, (states_out, weights_out) = zero_stage(options), offloads(options)
     weights = _weight_bytes(shape, options, dtype)
     # DeepSpeed keeps a float32 master beside two moments; without it the moments have the type of what is trained.
     kept = dtype if full else BYTES[str(options.get("lora_dtype") or "float32")]
     optimizer = trainable * (12 if stage and kept == 2 else 2 * kept)
     gradients = trainable * kept
     share = max(1, gpus)
+    host = trainable * OFFLOADED * states_out + weights * weights_out
     tensors = {
-        "weights": weights / share if stage >= 3 else weights,
+        "weights": min(weights, 2 * LIVE) if weights_out else weights / share if stage >= 3 else weights,
         "adapters": 0 if full else trainable * kept / (share if stage >= 3 else 1),
         "gradients": gradients / (share if stage >= 2 else 1),
-        "optimizer": 0 if offloaded else optimizer / (share if stage >= 1 else 1),
+        "optimizer": 0 if states_out else optimizer / (share if stage >= 1 else 1),
         "activations": _activation_bytes(shape, options, length, by_tokens, distilled),
     }
     held = sum(tensors.values())
     overhead = CUDA_CONTEXT + ALLOCATOR * held
-    return MemoryEstimate(shape.parameters, trainable, **tensors, overhead=overhead, total=held + overhead)
+    return MemoryEstimate(shape.parameters, trainable, **tensors, overhead=overhead, total=held + overhead, host=host)
 
 
 def recomputes(options: dict[str, Any]) -> bool:
@@ -105,18 +111,35 @@ def zero_stage(options: dict[str, Any]) -> int:
     """1, 2 or 3 of DeepSpeed; FSDP shards like 3; 0 where every GPU holds everything."""
     if options.get("fsdp"):
         return 3
-    named = options.get("deepspeed")
-    if isinstance(named, dict):
-        return int(named.get("zero_optimization", {}).get("stage", 0))
-    digits = [letter for letter in str(named or "") if letter.isdigit()]
-    return int(digits[0]) if digits else 0
+    return int(_zero(options).get("stage", 0))
+
+
+def offloads(options: dict[str, Any]) -> tuple[bool, bool]:
+    """Whether DeepSpeed keeps the optimizer's states, and the weights, in the machine's own memory or on its disk."""
+    devices = (_zero(options).get(f"offload_{what}") or {} for what in ("optimizer", "param"))
+    states, weights = (device.get("device", "none") != "none" for device in devices)
+    return states, weights
+
+
+def _zero(options: dict[str, Any]) -> dict[str, Any]:
+    """The part `zero_optimization` of a DeepSpeed configuration: a mapping, a file, or one of ms-swift's by its name
+    ("zero3_offload")."""
+    named = options.get("deepspeed") or ""
+    if found := re.fullmatch(r"zero(\d)(_offload)?", str(named)):
+        offloaded = [name for name in ("optimizer", "param")[: int(found[1]) - 1] if found[2]]
+        return {"stage": found[1]} | {f"offload_{name}": {"device": "cpu"} for name in offloaded}
+    mapping = named if isinstance(named, dict) else read_object(Path(named))
+    return dict(mapping.get("zero_optimization") or {})
 
 
 def _weight_bytes(shape: ModelShape, options: dict[str, Any], dtype: int) -> float:
-    bits = options.get("quant_bits")
+    bits = options.get("quant_bits") or shape.bits
     if bits not in QUANTIZED:
         return float(shape.parameters * dtype)
-    quantized = sum(linear.count * linear.rows * linear.columns for linear in shape.linears)
+    embeddings = (1 if shape.tied else 2) * shape.vocabulary * shape.hidden
+    linears = sum(linear.count * linear.rows * linear.columns for linear in shape.linears)
+    # What was quantized before may be a mixture of experts; what is quantized now are the linear layers.
+    quantized = shape.parameters - embeddings if shape.bits else linears
     return quantized * QUANTIZED[int(bits)] + (shape.parameters - quantized) * dtype
 
 

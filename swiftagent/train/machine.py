@@ -22,7 +22,8 @@ from swiftagent.train.config import Config
 PACKAGES = ("ms-swift", "torch", "transformers", "peft", "modelscope", "deepspeed", "datasets", "accelerate")
 OPTIONAL_PACKAGES = (
     "flash-attn", "flash-attn-3", "flash-attn-4", "kernels", "liger-kernel", "bitsandbytes", "wandb", "swanlab",
-    "tensorboard", "vllm",
+    "tensorboard", "vllm", "mlflow", "trackio", "unsloth", "hqq", "eetq", "optimum-quanto", "torchao", "galore-torch",
+    "schedulefree", "lomo-optim",
 )  # fmt: skip
 GIB = 1 << 30
 DEFAULT_PORT = 29500  # of a launch on several machines

@@ -26,12 +26,12 @@ _TYPES: dict[str, Any] = {"bool": bool, "int": int, "float": float, "str": str, 
 # name: (lowest, highest, whether the lowest itself is refused)
 RANGES: dict[str, tuple[float, float, bool]] = {
     "learning_rate": (0, 1, True),
-    **dict.fromkeys(("num_train_epochs", "lora_alpha"), (0, math.inf, True)),
+    **dict.fromkeys(("num_train_epochs", "lora_alpha", "eval_steps", "save_steps"), (0, math.inf, True)),
     **dict.fromkeys(("lora_dropout", "warmup_ratio", "split_dataset_ratio"), (0, 1, False)),
-    **dict.fromkeys(("weight_decay", "warmup_steps", "max_grad_norm"), (0, math.inf, False)),
+    **dict.fromkeys(("weight_decay", "warmup_steps", "max_grad_norm", "dataloader_num_workers"), (0, math.inf, False)),
     **dict.fromkeys(("per_device_train_batch_size", "per_device_eval_batch_size"), (1, math.inf, False)),
     **dict.fromkeys(("gradient_accumulation_steps", "max_length", "lora_rank", "logging_steps"), (1, math.inf, False)),
-    **dict.fromkeys(("save_total_limit", "sequence_parallel_size"), (1, math.inf, False)),
+    **dict.fromkeys(("save_total_limit", "sequence_parallel_size", "dataset_num_proc"), (1, math.inf, False)),
 }
 # Their choices are words of a longer text, or a file, a mapping or JSON may stand in place of one.
 JOINED = {"loss_scale"}
