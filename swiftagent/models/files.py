@@ -191,12 +191,8 @@ def known_parts(folder: Path) -> set[str]:
     """The names of a model's modules, each without those around it, by the tensors in its files."""
     from safetensors import safe_open
 
-    names = {name for index in folder.glob("*.index.json") for name in read_object(index).get("weight_map") or {}}
-    alone = folder / "model.safetensors"
-    if not names and alone.is_file() and not safetensors_fault(alone):
-        with safe_open(alone, "np") as weights:
-            names = set(weights.keys())
-    return {part for name in names for part in name.split(".")}
+    files = (path for path in folder.glob("*.safetensors") if not safetensors_fault(path))
+    return {part for path in files for name in safe_open(path, "np").keys() for part in name.split(".")}  # noqa: SIM118
 
 
 def shards(index: Path) -> set[str]:

@@ -16,17 +16,8 @@ from swiftagent.models.files import read_object
 from swiftagent.models.identity import bare_name
 
 # Signs in a chat template's text of the ms-swift template that matches it; the first hit counts.
-_TEMPLATE_SIGNS = (
-    ("qwen3", ("<|im_start|>", "enable_thinking", "</think>")),
-    ("qwen3_thinking", ("<|im_start|>", "</think>", "<think>\\n")),
-    ("qwen2_5", ("<|im_start|>", "You are Qwen, created by Alibaba Cloud")),
-    ("chatml", ("<|im_start|>",)),
-    ("llama3_2", ("<|start_header_id|>", "Cutting Knowledge Date")),
-    ("llama3", ("<|start_header_id|>",)),
-    ("mistral_nemo", ("[INST]", "[AVAILABLE_TOOLS]")),
-    ("llama", ("[INST]", "<<SYS>>")),
-    ("gemma3_text", ("<start_of_turn>",)),
-    ("phi4", ("<|im_sep|>",)),
+_TEMPLATE_SIGNS: dict[str, list[str]] = msgspec.json.decode(
+    Path(__file__).with_name("template_signs.json").read_bytes()
 )
 
 
@@ -76,7 +67,7 @@ def _of_chat_template(folder: Path) -> str:
     for path in (folder / "chat_template.jinja", folder / "chat_template.json"):
         if not text and path.is_file():
             text = path.read_text(encoding="utf-8")
-    return next((name for name, signs in _TEMPLATE_SIGNS if all(sign in text for sign in signs)), "")
+    return next((name for name, signs in _TEMPLATE_SIGNS.items() if all(sign in text for sign in signs)), "")
 
 
 # shapes
@@ -153,7 +144,8 @@ def shape_of(config: dict[str, Any]) -> ModelShape | None:
         linears.append(Linear("down_proj", hidden, intermediate, layers))
     tied = bool(config.get("tie_word_embeddings", False))
     stored = config.get("quantization_config") or {}
-    bits = int(stored.get("bits") or (4 if stored.get("load_in_4bit") else 8)) if stored else 0
+    is_four = stored.get("load_in_4bit") or "4" in str(stored.get("quant_method"))
+    bits = int(stored.get("bits") or (4 if is_four else 8)) if stored else 0
     return ModelShape(
         hidden, intermediate, layers, vocabulary, tuple(linears), tied, norms, bits, _full_attention(config)
     )

@@ -5,40 +5,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from swiftagent.io.words import nearest
 from swiftagent.models.files import known_parts, read_object
-from swiftagent.train.estimates import GB, Effort, MemoryEstimate, zero_stage
+from swiftagent.train.estimates import GB, Effort, MemoryEstimate, zero
 from swiftagent.train.inputs import Inputs
 from swiftagent.train.launch import GPU_ALONE, KERNELS
+from swiftagent.train.options import TABLES
 from swiftagent.train.step_cutting import LaunchPlan, untried
 
 # A run that needs more than this share of what there is cannot fit, whatever the estimate's error.
 ESTIMATED_WITHIN = 1.25
 LONGEST_ON_CPU = 48  # hours that a run which nobody asked to be on the CPU may take there
-
-# What an option needs installed, by its name, else by its name and value.
-PACKAGES_OF: dict[str | tuple[str, str], str] = {
-    "deepspeed": "deepspeed",
-    "use_liger_kernel": "liger-kernel",
-    **{("report_to", tracker): tracker for tracker in ("wandb", "swanlab", "tensorboard", "mlflow", "trackio")},
-    ("tuner_backend", "unsloth"): "unsloth",
-    **{("quant_method", way): name for way, name in (("hqq", "hqq"), ("eetq", "eetq"), ("quanto", "optimum-quanto"))},
-    **{("attn_impl", name): "flash-attn" for name in ("flash_attn", "flash_attention_2")},
-    **{("attn_impl", f"flash_attention_{number}"): f"flash-attn-{number}" for number in (3, 4)},
-}
-# The same of optimizers, by how their names are made; the first that fits.
-PACKAGES_OF_OPTIMIZERS = {
-    "torch_[48]bit": "torchao", "bnb|8bit|paged|ademamix": "bitsandbytes", "galore": "galore-torch",
-    "schedule_free": "schedulefree", "lomo": "lomo-optim",
-}  # fmt: skip
-CANNOT_STAND_TOGETHER = (
-    ("warmup_steps", "warmup_ratio"), ("fp16", "bf16"), ("fsdp", "deepspeed"), ("lazy_tokenize", "packing"),
-    ("lazy_tokenize", "streaming"),
-)  # fmt: skip
 
 
 def option_problems(inputs: Inputs) -> list[str]:
@@ -80,7 +59,7 @@ def _of_options(inputs: Inputs) -> Iterator[Fact]:
 def _of_values(inputs: Inputs) -> Iterator[Fact]:
     """Values that do not go with one another, with the model's weights or with the files that are here."""
     config, train = inputs.config, inputs.config.train
-    for one, other in CANNOT_STAND_TOGETHER:
+    for one, other in TABLES["not_together"]:
         yield f"train.{one}", train.get(one) and train.get(other), f"cannot stand beside {other}; leave one of them out"
     bits = train.get("quant_bits") or (inputs.shape.bits if inputs.shape else 0)
     yield (
@@ -89,11 +68,6 @@ def _of_values(inputs: Inputs) -> Iterator[Fact]:
         f"full trains the weights themselves, and these are quantized to {bits} bits; tuner_type=lora, or weights that "
         "are not quantized",
     )
-    coarse = train.get("quant_bits") not in (None, 4, 8) and train.get("quant_method", "bnb") == "bnb"
-    yield "train.quant_bits", coarse, "bitsandbytes has 4 and 8 bits; take one of these, or another quant_method"
-    system = str(train.get("system", ""))
-    missing = system.endswith(".txt") and not Path(system).is_file()
-    yield "train.system", missing, f"{system}: no such file; name one, or give the prompt itself"
     known = known_parts(inputs.folder) if inputs.folder else set()
     for target in (name for name in train.get("target_modules", []) if not name.startswith("all-")):
         near = "" if {target, target.rpartition(".")[2]} & known else nearest(target, known)
@@ -118,7 +92,7 @@ def _of_own_methods(inputs: Inputs) -> Iterator[Fact]:
     asked = {"method": config.distills, "eval_calls": config.eval_calls, "adapter_scale": scaled}
     outside = [name for name in ("use_dora", "modules_to_save") if train.get(name)]
     unevaluated = not inputs.val_files or train.get("eval_strategy") == "no"
-    sharded = zero_stage(train) == 3
+    sharded = zero(train)[0] == 3
     no_lora = train.get("tuner_type", "lora") != "lora"
     no_chat = "channel" not in inputs.first_row
     facts = (
@@ -139,12 +113,13 @@ def _of_packages(inputs: Inputs) -> Iterator[Fact]:
         train = {name: value for name, value in train.items() if name not in (*KERNELS, *GPU_ALONE)}
     for name, value in train.items():
         words = value if isinstance(value, list) else [value]
-        packages = [PACKAGES_OF.get(name) if value else None, *(PACKAGES_OF.get((name, str(word))) for word in words)]
-        needed |= {package: name for package in packages if package}
+        asked = [name, *(f"{name}={word}" for word in words)] if value else []
+        needed |= {TABLES["packages"][word]: name for word in asked if word in TABLES["packages"]}
     if train.get("quant_bits") in (4, 8) and train.get("quant_method", "bnb") == "bnb":
         needed["bitsandbytes"] = "quant_bits"
-    of_optimizer = (name for way, name in PACKAGES_OF_OPTIMIZERS.items() if re.search(way, str(train.get("optim", ""))))
-    needed |= {name: "optim" for name in islice(of_optimizer, 1)}
+    optim = str(train.get("optim", ""))
+    package = next((name for way, name in TABLES["optimizers"].items() if re.search(way, optim)), "")
+    needed |= {package: "optim"} if package else {}
     for package, option in needed.items():
         missing = not inputs.machine.has(package)
         yield f"train.{option}", missing, f"needs the package {package}: pip install {package}"
@@ -162,16 +137,13 @@ def memory_problem(inputs: Inputs, planned: LaunchPlan, memory: MemoryEstimate, 
     """Why a run cannot fit into what this machine has; "" where it may."""
     config, machine, on_gpu = inputs.config, inputs.machine, planned.device == "gpu"
     # The estimate of activations may be off; weights, gradients and optimizer states are counted.
-    needed, counted = (
-        (size * (1 if on_gpu else planned.processes)) for size in (memory.total, memory.total - memory.activations)
-    )
+    times = 1 if on_gpu else planned.processes
+    needed, counted = memory.total * times, (memory.total - memory.activations) * times
     kept = memory.host / planned.nodes
     if on_gpu and kept > machine.memory * ESTIMATED_WITHIN:
-        fact = (
-            f"memory: offloading keeps about {kept / GB:.0f} GB outside the GPUs, {machine.memory / GB:.0f} GB are free; "
-            "a machine with more memory, or deepspeed without offload"
-        )
-        return f"{config.place('train.deepspeed')}: {fact}"
+        outside, there = f"{kept / GB:.0f} GB", f"{machine.memory / GB:.0f}"
+        fact = f"offloading keeps about {outside} outside the GPUs, {there} are free; a larger machine, or no offload"
+        return f"{config.place('train.deepspeed')}: memory: {fact}"
     has = min((gpu.total for gpu in machine.gpus[: planned.processes]), default=0) if on_gpu else machine.memory
     insisted = not on_gpu and config.gpus == 0
     if insisted or not has or (needed <= has * ESTIMATED_WITHIN and counted <= has):

@@ -12,6 +12,7 @@ import msgspec
 
 from swiftagent.models.files import read_object
 from swiftagent.models.known import ModelShape
+from swiftagent.train.options import TABLES
 
 GB = 1_000_000_000
 CUDA_CONTEXT = 0.6 * GB  # what a process takes before its first tensor, with cuBLAS workspaces
@@ -28,10 +29,6 @@ OFFLOADED = 16  # bytes a trained weight that offloading keeps: float32 weight, 
 LIVE = 1_000_000_000  # weights that ms-swift's zero3_offload has on a GPU at once
 CHUNK = 1024  # tokens whose logits exist at once where the loss is computed in chunks
 ATTENTION, MLP = 10, 4  # tensors of a layer's inside, in hidden and intermediate sizes, that backward needs
-# Dense bfloat16 (or float16) arithmetic in 1e12 operations a second, from the makers' data sheets.
-TERAFLOPS = {"H200": 989, "H100": 989, "H20": 148, "H800": 989, "A100": 312, "A800": 312, "L40": 181, "A40": 150,
-             "A10": 125, "4090": 165, "3090": 71, "L20": 119, "L4": 121, "V100": 125, "T4": 65,
-             "B200": 2250}  # fmt: skip
 OTHER_GPU, ONE_CPU = 100, 0.05
 USED = 0.35  # share of the arithmetic that fine-tuning reaches
 
@@ -60,7 +57,7 @@ def estimate(
     full = options.get("tuner_type", "lora") == "full"
     dtype = BYTES.get(str(options.get("torch_dtype", "bfloat16")), 2)
     trainable = shape.parameters if full else adapter_parameters(shape, options)
-    stage, (states_out, weights_out) = zero_stage(options), offloads(options)
+    stage, states_out, weights_out = zero(options)
     weights = _weight_bytes(shape, options, dtype)
     # DeepSpeed keeps a float32 master beside two moments; without it the moments have the type of what is trained.
     kept = dtype if full else BYTES[str(options.get("lora_dtype") or "float32")]
@@ -107,29 +104,20 @@ def adapter_parameters(shape: ModelShape, options: dict[str, Any]) -> int:
     return count
 
 
-def zero_stage(options: dict[str, Any]) -> int:
-    """1, 2 or 3 of DeepSpeed; FSDP shards like 3; 0 where every GPU holds everything."""
+def zero(options: dict[str, Any]) -> tuple[int, bool, bool]:
+    """Of DeepSpeed, by a mapping, a file or ms-swift's name ("zero3_offload"): its stage, 1, 2 or 3, or 0 where every
+    GPU holds everything; and whether the optimizer's states, and the weights, are kept outside the GPUs. FSDP shards
+    like stage 3."""
     if options.get("fsdp"):
-        return 3
-    return int(_zero(options).get("stage", 0))
-
-
-def offloads(options: dict[str, Any]) -> tuple[bool, bool]:
-    """Whether DeepSpeed keeps the optimizer's states, and the weights, in the machine's own memory or on its disk."""
-    devices = (_zero(options).get(f"offload_{what}") or {} for what in ("optimizer", "param"))
-    states, weights = (device.get("device", "none") != "none" for device in devices)
-    return states, weights
-
-
-def _zero(options: dict[str, Any]) -> dict[str, Any]:
-    """The part `zero_optimization` of a DeepSpeed configuration: a mapping, a file, or one of ms-swift's by its name
-    ("zero3_offload")."""
+        return 3, False, False
     named = options.get("deepspeed") or ""
     if found := re.fullmatch(r"zero(\d)(_offload)?", str(named)):
-        offloaded = [name for name in ("optimizer", "param")[: int(found[1]) - 1] if found[2]]
-        return {"stage": found[1]} | {f"offload_{name}": {"device": "cpu"} for name in offloaded}
+        return int(found[1]), bool(found[2]), found[0] == "zero3_offload"
     mapping = named if isinstance(named, dict) else read_object(Path(named))
-    return dict(mapping.get("zero_optimization") or {})
+    chosen = mapping.get("zero_optimization") or {}
+    devices = ((chosen.get(f"offload_{what}") or {}).get("device", "none") for what in ("optimizer", "param"))
+    states, weights = (device != "none" for device in devices)
+    return int(chosen.get("stage", 0)), states, weights
 
 
 def _weight_bytes(shape: ModelShape, options: dict[str, Any], dtype: int) -> float:
@@ -176,7 +164,7 @@ def operations(shape: ModelShape, options: dict[str, Any]) -> float:
 
 def teraflops(gpu: str) -> float:
     """Of a GPU by its name, as nvidia-smi gives it."""
-    return next((value for name, value in TERAFLOPS.items() if name in gpu), OTHER_GPU)
+    return next((known["teraflops"] for name, known in TABLES["gpus"].items() if name in gpu), OTHER_GPU)
 
 
 def mfu(shape: ModelShape, tokens_per_second: float, gpus: list[str]) -> float | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from swiftagent.models.known import KNOWN_CONFIGS, ModelShape, known_shape, shape_of
-from swiftagent.train.estimates import GB, adapter_parameters, estimate, offloads, zero_stage
+from swiftagent.train.estimates import GB, adapter_parameters, estimate, zero
 
 
 def shape(name: str) -> ModelShape:
@@ -77,16 +77,16 @@ def test_zero_stages_share_what_they_shard():
 
 @pytest.mark.parametrize(("options", "stage"), [({}, 0), ({"deepspeed": "zero2_offload"}, 2), ({"fsdp": "fsdp2"}, 3)])
 def test_stage_is_read_from_the_name(options: dict, stage: int):
-    assert zero_stage(options) == stage
+    assert zero(options)[0] == stage
 
 
 def test_a_deepspeed_configuration_is_read_and_not_its_name(tmp_path: Path):
     path = tmp_path / "run2026.json"
     path.write_text('{"zero_optimization": {"stage": 3, "offload_optimizer": {"device": "cpu"}}}')
-    assert zero_stage({"deepspeed": str(path)}) == 3
-    assert [offloads({"deepspeed": value}) for value in (str(path), "zero2_offload", "zero3_offload", "zero3", None)] == [
-        (True, False), (True, False), (True, True), (False, False), (False, False),
-    ]  # fmt: skip
+    assert zero({"deepspeed": str(path)}) == (3, True, False)
+    assert zero({"deepspeed": "zero2_offload"}) == (2, True, False)
+    assert zero({"deepspeed": "zero3_offload"}) == (3, True, True)
+    assert zero({}) == (0, False, False)
 
 
 def test_offloading_moves_states_to_the_machine():

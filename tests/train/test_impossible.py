@@ -57,13 +57,11 @@ CANNOT_RUN = [
     (ONE_GPU, "qwen7b_agent", ["model=tiny", "target_modules=[q_porj]"], "did you mean q_proj?"),
     (ONE_GPU, "qwen7b_agent", ["quant_bits=4", "tuner_type=full"], "quantized to 4 bits; tuner_type=lora"),
     (ONE_GPU, "qwen7b_agent", ["model=Qwen/Qwen2.5-7B-Instruct-AWQ", "tuner_type=full"], "quantized to 4 bits"),
-    (ONE_GPU, "qwen7b_agent", ["quant_bits=3"], "bitsandbytes has 4 and 8 bits"),
     (ONE_GPU, "qwen7b_agent", ["optim=paged_adamw_32bit"], "optim: needs the package bitsandbytes"),
     (ONE_GPU, "qwen7b_agent", ["tuner_backend=unsloth"], "needs the package unsloth"),
     (ONE_GPU, "qwen7b_agent", ["warmup_steps=5"], "cannot stand beside warmup_ratio"),
     (ONE_GPU, "qwen7b_agent", ["fsdp=fsdp2", "deepspeed=zero2"], "cannot stand beside deepspeed"),
     (ONE_GPU, "qwen7b_agent", ["lazy_tokenize=true", "packing=true"], "cannot stand beside packing"),
-    (ONE_GPU, "qwen7b_agent", ["system=nowhere.txt"], "nowhere.txt: no such file"),
     (T4, "qwen7b_agent", [], "about 20 GB a GPU are needed, a GPU here has 16; quant_bits=4 would fit"),
     (ONE_GPU, "qwen7b_agent", ["model=Qwen/Qwen2.5-72B-Instruct"], "a GPU here has 24; a smaller model"),
     (ONE_GPU, "qwen7b_agent", ["tuner_type=full", "deepspeed=zero3_offload"], "keeps about 137 GB outside"),
@@ -167,3 +165,21 @@ def test_doctor_asks_cards_alone(swiftagent: Run, tmp_path: Path):
     assert swiftagent("doctor", "configs/qwen7b_agent.yaml", "--gpu", "8x80GB").returncode == 0
     rows = json.loads(swiftagent("configs", "--gpu", "24GB", "--json").stdout)["configs"]
     assert next(row for row in rows if row["name"] == "qwen2_5_7b_react_qlora")["fits"]
+
+
+@pytest.mark.parametrize(
+    ("word", "count", "gigabytes", "kind"),
+    [
+        ("H100", 1, 80, "H100"), ("8xh200", 8, 141, "H200"), ("RTX4090", 1, 24, "4090"), ("2 x 3090", 2, 24, "3090"),
+        ("16", 1, 16, "T4"), ("2x24", 2, 24, "3090"), ("A100-40GB", 1, 40, "L20"), ("288 GiB", 1, 288, "B200"),
+    ],
+)  # fmt: skip
+def test_a_card_is_named_or_written_by_its_memory(word: str, count: int, gigabytes: int, kind: str):
+    card = parse_card(word)
+    assert (card.count, card.memory / 1e9, card.kind) == (count, gigabytes, kind)
+
+
+@pytest.mark.parametrize("word", ["", "nonsense", "0GB", "0x24GB", "5090", "24GB,48GB", "1e3GB"])
+def test_a_card_that_is_not_understood_is_refused_with_the_names_that_are(word: str):
+    with pytest.raises(ConfigError, match="as 24GB, or several, as 8x80GB, or its name, one of H200, H100"):
+        parse_card(word)
