@@ -61,9 +61,8 @@ def parse_card(word: str) -> Card:
         fact = "write the memory of a card, as 24GB, or several, as 8x80GB, or its name, one of"
         raise ConfigError(f"--gpu {word}: {fact} {', '.join(gpus)}")
     slowest = sorted((gpu["gigabytes"], gpu["teraflops"], name) for name, gpu in gpus.items())
-    if kind not in gpus:
-        kind = next((name for gigabytes, _, name in slowest if memory <= gigabytes), slowest[-1][2])
-    return Card(word, int(count or 1), int(memory * GB), kind)
+    by_memory = next((name for gigabytes, _, name in slowest if memory <= gigabytes), slowest[-1][2])
+    return Card(word, int(count or 1), int(memory * GB), kind if kind in gpus else by_memory)
 
 
 def fit(config: Config, card: Card) -> CardFit:
