@@ -191,8 +191,9 @@ def known_parts(folder: Path) -> set[str]:
     """The names of a model's modules, each without those around it, by the tensors in its files."""
     from safetensors import safe_open
 
-    files = (path for path in folder.glob("*.safetensors") if not safetensors_fault(path))
-    return {part for path in files for name in safe_open(path, "np").keys() for part in name.split(".")}  # noqa: SIM118
+    paths = folder.glob("*.safetensors")
+    opened: list[Any] = [safe_open(path, "np") for path in paths if not safetensors_fault(path)]
+    return {part for weights in opened for name in weights.keys() for part in name.split(".")}  # noqa: SIM118
 
 
 def shards(index: Path) -> set[str]:

@@ -181,7 +181,7 @@ def reason_for_sequences(inputs: Inputs, options: dict[str, Any]) -> str:
         return reason
     for name, reason in TABLES["by_sequences"].items():
         if options.get(name):
-            return reason
+            return str(reason)
     if options.get("padding_free") is False:
         return "padding_free: false"
     if inputs.model.multimodal:
