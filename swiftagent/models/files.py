@@ -191,8 +191,7 @@ def known_parts(folder: Path) -> set[str]:
     """The names of a model's modules, each without those around it, by the tensors in its files."""
     from safetensors import safe_open
 
-    paths = folder.glob("*.safetensors")
-    opened: list[Any] = [safe_open(path, "np") for path in paths if not safetensors_fault(path)]
+    opened: list[Any] = [safe_open(one, "np") for one in folder.glob("*.safetensors") if not safetensors_fault(one)]
     return {part for weights in opened for name in weights.keys() for part in name.split(".")}  # noqa: SIM118
 
 
