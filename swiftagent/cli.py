@@ -15,10 +15,11 @@ import select
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, NoReturn
 
 from swiftagent import __version__
-from swiftagent.errors import ConfigError, SetupError, SwiftAgentError, remedy_of, visible
+from swiftagent.errors import ConfigError, RowError, SetupError, SwiftAgentError, remedy_of, visible
 
 # name: one line of help. The module is swiftagent.commands.NAME with add_arguments(parser) and run(args) -> exit code.
 COMMANDS = {
@@ -178,13 +179,9 @@ def _answer(words: list[str]) -> int:
     except SwiftAgentError as error:
         if "--traceback" in words:
             traceback.print_exc()
-        if "--json" in words and not error.has_result:
-            print(json.dumps({"error": {"code": error.exit_code, "message": str(error)}}, ensure_ascii=False))
-        print(visible(_as_lines(error)), file=sys.stderr)
-        return error.exit_code
+        code, message, shown = error.exit_code, "" if error.has_result else str(error), _as_lines(error)
     except KeyboardInterrupt:
-        print(_said("interrupted"), file=sys.stderr)
-        return 130
+        code, message, shown = 130, "interrupted", _said("interrupted")
     except BrokenPipeError:
         if not _reader_is_gone():
             raise
@@ -192,8 +189,13 @@ def _answer(words: list[str]) -> int:
     except OSError as error:
         if not (remedy := remedy_of(error)):
             raise
-        print(f"{_said('error')}: {visible(str(error))}; {_said(remedy)}", file=sys.stderr)
-        return SetupError.exit_code
+        code, message = SetupError.exit_code, f"{error}; {remedy}"
+        shown = f"{_said('error')}: {error}; {_said(remedy)}"
+    if "--json" in words and message:
+        with suppress(OSError):  # where stdout itself is what failed
+            print(json.dumps({"error": {"code": code, "message": message}}, ensure_ascii=False))
+    print(visible(shown), file=sys.stderr)
+    return code
 
 
 def parser_of(name: str) -> argparse.ArgumentParser:
@@ -255,7 +257,7 @@ def _answer_without_command(words: list[str]) -> int:
 
 
 def _as_lines(error: SwiftAgentError) -> str:
-    if isinstance(error, ConfigError) and not error.where:
+    if not error.where and not isinstance(error, RowError):
         return "\n".join(f"{_said('error')}: {_said(problem)}" for problem in error.problems)
     error.message = _said(error.message)  # its place and its code stay as they are
     return f"{_said('error')}: {error}"

@@ -42,14 +42,15 @@ def reason_in(log: str) -> str:
 
 
 class SwiftAgentError(Exception):
-    """A failure that is reported in one line: place, fact, remedy. `exit_code` is the program's."""
+    """A failure that is reported in one line for each problem: place, fact, remedy. `exit_code` is the program's."""
 
     exit_code = 1
     has_result = False  # whether it is the verdict on a result that was printed before it
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
+    def __init__(self, problems: str | Sequence[str]) -> None:
+        self.problems = [problems] if isinstance(problems, str) else list(problems)
+        self.message = "\n".join(self.problems)
+        super().__init__(self.message)
         self.where = ""
 
     def __str__(self) -> str:
@@ -60,10 +61,6 @@ class ConfigError(SwiftAgentError):
     """Wrong arguments or a wrong config. Holds every problem found, not the first alone."""
 
     exit_code = 2
-
-    def __init__(self, problems: str | Sequence[str]) -> None:
-        self.problems = [problems] if isinstance(problems, str) else list(problems)
-        super().__init__("\n".join(self.problems))
 
 
 def refuse(problems: Mapping[str, object]) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
+
+from swiftagent.cli import main
+from swiftagent.errors import SetupError
 
 Run = Callable[..., CompletedProcess[str]]
 
@@ -45,3 +49,28 @@ def test_an_error_under_json_is_one_object_on_stdout(swiftagent):
     message = json.loads(done.stdout)["error"]
     assert (done.returncode, message["code"], message["message"] in done.stderr) == (2, 2, True)
     assert message["message"].startswith("nowhere.yaml: no such config")
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "message"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (OSError(errno.ENOSPC, "No space left on device"), 4, "make room on that disk, or choose another place"),
+        (SetupError(["a: one", "b: two"]), 4, "a: one\nb: two"),
+    ],
+)
+def test_whatever_ends_a_command_is_one_object_under_json(
+    raised: BaseException, code: int, message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def stop(*_: object) -> None:
+        raise raised
+
+    monkeypatch.setattr("swiftagent.commands.formats._formats", stop)
+    assert main(["formats", "--json"]) == code
+    printed = capsys.readouterr()
+    error = json.loads(printed.out)["error"]
+    assert error["code"] == code and error["message"].endswith(message)
+    assert main(["formats"]) == code
+    assert capsys.readouterr().out == ""
+    # In words each problem has a line of its own.
+    assert printed.err.splitlines()[-1] == ("error: b: two" if "two" in message else printed.err.strip())

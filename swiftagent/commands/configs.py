@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from swiftagent import console
 from swiftagent.commands.options import Add, print_json, print_result
@@ -61,27 +60,14 @@ def _list_on(word: str, as_json: bool) -> None:
 
     card = parse_card(word)
     rows = recipes_on(card)
-    cells = [
-        (row["name"], row["memory"], _fits(row), f"{row['tokens/s']:,}" if row["hours"] else "", row["hours"] or "")
-        for row in rows
-    ]
+    cells = []
+    for row in rows:
+        fits = "yes" if row["fits"] else row["with"] or "no"
+        cells.append((row["name"], row["memory"], fits, row["tokens/s"] or "", row["hours"] or ""))
     found = {"card": word, "speed_of": card.kind, "configs": rows}
-    columns = ("name", "memory", "fits", "tokens/s", "hours")
+    columns = ("name", "memory", "fits, or with", "tokens/s", "hours")
     notes = f"hours for 93,000 rows of 450 tokens at the speed of {card.kind}; all estimated"
     print_result(found, f"configs on {word}", columns, cells, as_json, notes)
-
-
-# The settings that `doctor --gpu` names, in the width of a table.
-_SHORT = {
-    "per_device_train_batch_size=1": "batch 1", "gradient_checkpointing=true": "checkpointing",
-    "deepspeed=zero3": "zero3", "tuner_type=lora": "LoRA", "quant_bits=4": "4 bits", "max_length=1024": "1,024 tokens",
-}  # fmt: skip
-
-
-def _fits(row: dict[str, Any]) -> str:
-    if row["fits"]:
-        return "yes"
-    return f"with {', '.join(_SHORT[word] for word in row['with'].split())}" if row["with"] else "no"
 
 
 def _copy(name: str, target: str) -> None:

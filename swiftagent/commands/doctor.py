@@ -51,19 +51,18 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _ask_of_cards(args: argparse.Namespace) -> int:
+    from msgspec.structs import asdict
+
     from swiftagent.train.cards import fit, parse_card
 
     refuse({"--gpu: which config? swiftagent doctor configs/qwen7b_agent.yaml --gpu 24GB": not args.words})
     config = config_of(args.words)
     fits = [fit(config, parse_card(word)) for word in args.gpu]
-    named = ("card", "fits", "needed", "usable", "remedy")
-    rows = [
-        (one.card, f"{one.needed / 1e9:.0f} GB", f"{one.usable / 1e9:.0f} GB")
-        + (("fits", one.remedy) if one.fits else ("does not fit", one.remedy or "a smaller model"))
-        for one in fits
-    ]
-    found = {"cards": [{name: getattr(one, name) for name in named} for one in fits]}
-    print_result(found, "memory of one GPU", ("card", "needed", "usable", "", "fits with"), rows, args.json)
+    verdicts = [("fits", "") if one.fits else ("does not fit", one.remedy or "a smaller model") for one in fits]
+    sizes = [(one.card, f"{one.needed / 1e9:.0f} GB", f"{one.usable / 1e9:.0f} GB") for one in fits]
+    rows = [(*size, *verdict) for size, verdict in zip(sizes, verdicts, strict=True)]
+    found = {"cards": list(map(asdict, fits))}
+    print_result(found, "memory of one GPU", ("card", "takes", "usable", "", "fits with"), rows, args.json)
     return 0 if all(one.fits for one in fits) else SetupError.exit_code
 
 

@@ -62,10 +62,13 @@ def run(args: argparse.Namespace) -> None:
     _check_words(args)
     refuse({"export grammar: name the tools with --tools": target == "grammar" and not args.tools})
     # A scheduler's SIGTERM leaves nothing half-written either.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     # deepspeed and the hubs' clients print on stdout
     with contextlib.redirect_stdout(sys.stderr), console.progress(f"export {target}"):
-        facts = TARGETS[target](args)
+        try:
+            facts = TARGETS[target](args)
+        finally:
+            signal.signal(signal.SIGTERM, before)
     if args.json:
         return print_json(facts)
     rows = [(name, plainly(fact)) for name, fact in facts.items()]

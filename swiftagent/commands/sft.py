@@ -112,7 +112,7 @@ def _dry_run(config: Config, calls: Any, as_json: bool) -> None:
         config = raw_data.in_folder(config, raw, folder / "data")
     inputs = resolve(config, look())
     if problems := preflight.missing_for_good(inputs):
-        raise SetupError("\nerror: ".join(problems))
+        raise SetupError(problems)
     planned = plan(inputs, folder, as_configured=True)
     for note in planned.notes:
         console.say(note)

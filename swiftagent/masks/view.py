@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from swiftagent.console import translated
 from swiftagent.errors import ConfigError, RowError
 from swiftagent.io.jsonl import BadRow, parse_json
 from swiftagent.io.parts import Part, read_part, text_lines
@@ -170,9 +171,9 @@ def styled(row: ShownRow) -> Iterator[tuple[str, str]]:
     length, trained = row.count()
     unit = "tokens" if row.real_tokens else "characters"
     names = {"line": row.line, "id": row.id, "channel": row.channel}
-    yield " · ".join(f"{name} {value}" for name, value in names.items() if value), "bold"
-    yield f" · {length:,} {unit}, {trained:,} trained ({share(trained, length)})", ""
-    yield (f" · from {row.source}" if row.source else "") + "\n", "dim"
+    yield " · ".join(f"{translated(name)} {value}" for name, value in names.items() if value), "bold"
+    yield f" · {length:,} {translated(unit)}, {trained:,} {translated('trained')} ({share(trained, length)})", ""
+    yield (f" · {translated('from')} {row.source}" if row.source else "") + "\n", "dim"
     for span in row.spans:
         yield from _styled_span(span, row.real_tokens)
     yield "\n", ""
@@ -183,11 +184,14 @@ def _styled_span(span: ShownSpan, real_tokens: bool) -> Iterator[tuple[str, str]
     whole = "trained" if trained == len(span.trained) else "PARTLY TRAINED"
     state = whole if trained else "not trained"
     weights = sorted(set(span.weights))
-    weight = f", weight {', '.join(f'{value:g}' for value in weights)}" if weights else ""
-    number = f", {len(span.tokens)} tokens" if real_tokens else ""
+    weight = f", {translated('weight')} {', '.join(f'{value:g}' for value in weights)}" if weights else ""
+    number = f", {len(span.tokens)} {translated('tokens')}" if real_tokens else ""
     colour = COLOURS.get(span.kind, "")
-    yield f"  [{span.message}] {span.kind}: {state}{weight}{number}", f"{colour} bold" if trained else colour
-    yield (f"  ! {span.fault}\n" if span.fault else "\n"), "bold red"
+    yield (
+        f"  [{span.message}] {translated(span.kind)}: {translated(state)}{weight}{number}",
+        f"{colour} bold" if trained else colour,
+    )
+    yield (f"  ! {translated(span.fault)}\n" if span.fault else "\n"), "bold red"
     for index, (token, is_trained) in enumerate(zip(span.tokens, span.trained, strict=True)):
         # Every second token is underlined, so that borders show between tokens of one colour.
         style = f"{colour} reverse" if is_trained else f"{colour} dim"
@@ -206,9 +210,9 @@ COLOURS = {
 def legend() -> Iterator[tuple[str, str]]:
     """The kinds in their colours, and what trained looks like."""
     for kind, colour in COLOURS.items():
-        yield f" {kind} ", f"{colour} reverse"
+        yield f" {translated(kind)} ", f"{colour} reverse"
         yield " ", ""
-    yield "  reversed: trained; dim: not trained\n\n", ""
+    yield f"  {translated('reversed: trained; dim: not trained')}\n\n", ""
 
 
 def share(part: int, whole: int) -> str:

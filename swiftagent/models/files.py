@@ -22,7 +22,7 @@ _NO_CONFIG = ("tokenizer.json", "vocab.json")
 _SAFE_WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "adapter_model.safetensors")
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 EXPORT_RECORD = "export.json"  # in every exported model folder
-WEIGHTS = ("*.safetensors", "pytorch_model*.bin", "*.pt")
+WEIGHTS = ("*.safetensors", "pytorch_model*.bin", "adapter_model.bin", "*.pt")
 
 
 def read_object(path: Path) -> dict[str, Any]:
@@ -42,7 +42,12 @@ def model_problems(model: str, place: str, *, trust_remote_code: bool) -> list[s
 
 def _model_faults(model: str, trusted: bool) -> Iterator[str]:
     folder = Path(model)
-    if not folder.is_dir():
+    if is_gguf(model):
+        yield (
+            "a GGUF, which is made to run and not to train; name the model that it was made from, and make a GGUF of "
+            "the result: `swiftagent export gguf`"
+        )
+    elif not folder.is_dir():
         if folder.exists():
             yield "a file; a folder with config.json, weights and tokenizer is wanted"
         elif not is_hub_id(model):
@@ -50,11 +55,19 @@ def _model_faults(model: str, trusted: bool) -> Iterator[str]:
     elif (folder / "adapter_config.json").is_file():
         base = read_object(folder / "adapter_config.json").get("base_model_name_or_path", "its base")
         yield f"an adapter; give model: {base} and train.adapters: {model}"
+    elif not read_object(folder / "config.json"):
+        fact = "config.json is not JSON" if (folder / "config.json").is_file() else "no config.json in it"
+        yield f"{fact}; download the model again, whole"
     else:
-        if not read_object(folder / "config.json"):
-            fact = "config.json is not JSON" if (folder / "config.json").is_file() else "no config.json in it"
-            yield f"{fact}; download the model again, whole"
         yield from (*_tokenizer_problems(folder), *_weight_problems(folder), *_code_problems(folder, trusted))
+
+
+def is_gguf(model: str) -> bool:
+    """Whether a model is a GGUF file, a folder whose weights are GGUF alone, or a hub's repository of such files."""
+    folder = Path(model)
+    if not folder.is_dir():
+        return model.lower().endswith((".gguf", "-gguf"))
+    return any(folder.glob("*.gguf")) and not any(any(folder.glob(pattern)) for pattern in WEIGHTS)
 
 
 def _code_problems(folder: Path, trusted: bool) -> list[str]:
@@ -131,9 +144,11 @@ def adapter_problems(adapter: str, model: str, place: str, *, trust_remote_code:
         faults = [] if is_hub_id(adapter) else ["no such folder"]
     elif not config:
         faults = ["no adapter_config.json in it; it is no adapter"]
-    elif not (faults := _code_problems(folder, trust_remote_code)) and base and not same_model(base, model):
+    else:
+        faults = [*_code_problems(folder, trust_remote_code), *_weight_problems(folder)]
         # Applied to another base an adapter loads without an error and answers nonsense.
-        faults = [f"trained on {base}, not on {model}; give model: {base}"]
+        if base and not same_model(base, model):
+            faults += [f"trained on {base}, not on {model}; give model: {base}"]
     return [f"{place}: adapters: {adapter}: {fault}" for fault in faults]
 
 
@@ -167,9 +182,17 @@ def _weight_problems(folder: Path) -> list[str]:
     if missing:
         return [f"{len(missing)} of {len(wanted)} weight files are missing ({missing[0]}); download them again"]
     if not any(next(folder.glob(pattern), None) for pattern in WEIGHTS):
-        return ["no weights in it (*.safetensors); download the model again, whole"]
+        return ["no weights in it (*.safetensors); download it again, whole"]
     faults = [(path.name, fault) for path in sorted(folder.glob("*.safetensors")) if (fault := safetensors_fault(path))]
     return [f"{name} is {fault}; download it again" for name, fault in faults]
+
+
+def known_parts(folder: Path) -> set[str]:
+    """The names of a model's modules, each without those around it, by the tensors in its files."""
+    from safetensors import safe_open
+
+    opened: list[Any] = [safe_open(one, "np") for one in folder.glob("*.safetensors") if not safetensors_fault(one)]
+    return {part for weights in opened for name in weights.keys() for part in name.split(".")}  # noqa: SIM118
 
 
 def shards(index: Path) -> set[str]:

@@ -4,6 +4,7 @@ launch need not import it to decide on flags; and its tensors, from config.json 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -15,17 +16,8 @@ from swiftagent.models.files import read_object
 from swiftagent.models.identity import bare_name
 
 # Signs in a chat template's text of the ms-swift template that matches it; the first hit counts.
-_TEMPLATE_SIGNS = (
-    ("qwen3", ("<|im_start|>", "enable_thinking", "</think>")),
-    ("qwen3_thinking", ("<|im_start|>", "</think>", "<think>\\n")),
-    ("qwen2_5", ("<|im_start|>", "You are Qwen, created by Alibaba Cloud")),
-    ("chatml", ("<|im_start|>",)),
-    ("llama3_2", ("<|start_header_id|>", "Cutting Knowledge Date")),
-    ("llama3", ("<|start_header_id|>",)),
-    ("mistral_nemo", ("[INST]", "[AVAILABLE_TOOLS]")),
-    ("llama", ("[INST]", "<<SYS>>")),
-    ("gemma3_text", ("<start_of_turn>",)),
-    ("phi4", ("<|im_sep|>",)),
+_TEMPLATE_SIGNS: dict[str, list[str]] = msgspec.json.decode(
+    Path(__file__).with_name("template_signs.json").read_bytes()
 )
 
 
@@ -75,13 +67,13 @@ def _of_chat_template(folder: Path) -> str:
     for path in (folder / "chat_template.jinja", folder / "chat_template.json"):
         if not text and path.is_file():
             text = path.read_text(encoding="utf-8")
-    return next((name for name, signs in _TEMPLATE_SIGNS if all(sign in text for sign in signs)), "")
+    return next((name for name, signs in _TEMPLATE_SIGNS.items() if all(sign in text for sign in signs)), "")
 
 
 # shapes
 # ---------------------------------------------------------------------------------------------------------------
 
-# Of hub models that the shipped recipes name, as in their own config.json: so that an estimate needs no download.
+# Of hub models, by how their names begin, as in their own config.json: so that an estimate needs no download.
 KNOWN_CONFIGS: dict[str, dict[str, Any]] = msgspec.json.decode(Path(__file__).with_name("shapes.json").read_bytes())
 QKV_BIAS = {"qwen2", "qwen", "gpt_oss"}
 QK_NORM = {"qwen3", "qwen3_moe", "gemma3_text"}
@@ -114,7 +106,7 @@ class ModelShape(msgspec.Struct, frozen=True):
     linears: tuple[Linear, ...]
     tied: bool
     other: int
-    context: int = 0
+    bits: int = 0  # of its weights, where they are quantized in the model's own files
     full_attention: bool = False  # causal and without a window in every layer, as far as is known
 
     @property
@@ -151,9 +143,11 @@ def shape_of(config: dict[str, Any]) -> ModelShape | None:
         linears += [Linear(name, intermediate, hidden, layers) for name in ("gate_proj", "up_proj")]
         linears.append(Linear("down_proj", hidden, intermediate, layers))
     tied = bool(config.get("tie_word_embeddings", False))
-    context = int(config.get("max_position_embeddings") or 0)
+    stored = config.get("quantization_config") or {}
+    is_four = stored.get("load_in_4bit") or "4" in str(stored.get("quant_method"))
+    bits = int(stored.get("bits") or (4 if is_four else 8)) if stored else 0
     return ModelShape(
-        hidden, intermediate, layers, vocabulary, tuple(linears), tied, norms, context, _full_attention(config)
+        hidden, intermediate, layers, vocabulary, tuple(linears), tied, norms, bits, _full_attention(config)
     )
 
 
@@ -164,6 +158,9 @@ def _full_attention(config: dict[str, Any]) -> bool:
 
 
 def known_shape(model: str) -> ModelShape | None:
-    """The shape of a hub model that the shipped recipes name."""
-    config = KNOWN_CONFIGS.get(bare_name(model))
-    return shape_of(config) if config else None
+    """The shape of a hub model of a known family and size; of one that is quantized with the bits that its name has."""
+    name = re.sub("-(coder|math)", "", bare_name(model))
+    family = max((known for known in KNOWN_CONFIGS if name.startswith(known)), key=len, default="")
+    bits = re.search(r"(awq|bnb-4bit|int4|mxfp4)|(int8|fp8)", name)
+    quantized = {"bits": 4 if bits[1] else 8} if bits else None
+    return shape_of({**KNOWN_CONFIGS[family], "quantization_config": quantized}) if family else None

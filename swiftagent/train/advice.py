@@ -5,38 +5,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
-from swiftagent.models.files import read_object
-from swiftagent.train.estimates import GB, Effort, MemoryEstimate, zero_stage
+from swiftagent.io.words import nearest
+from swiftagent.models.files import known_parts, read_object
+from swiftagent.train.estimates import GB, Effort, MemoryEstimate, zero
 from swiftagent.train.held_out import read_held_out
 from swiftagent.train.inputs import Inputs
-from swiftagent.train.step_cutting import LaunchPlan, reason_for_another_trainer
+from swiftagent.train.launch import GPU_ALONE, KERNELS
+from swiftagent.train.options import TABLES
+from swiftagent.train.step_cutting import LaunchPlan, reason_for_another_trainer, untried
 
 # A run that needs more than this share of what there is cannot fit, whatever the estimate's error.
 ESTIMATED_WITHIN = 1.25
 PLAIN_STARTS = ("true", "True", "false", "False", "gaussian")  # of a LoRA, with which its base stays as it is
 LONGEST_ON_CPU = 48  # hours that a run which nobody asked to be on the CPU may take there
 
-# What an option needs installed, by its name, else by its name and value.
-PACKAGES_OF: dict[str | tuple[str, str], str] = {
-    "deepspeed": "deepspeed",
-    "use_liger_kernel": "liger-kernel",
-    **{("report_to", tracker): tracker for tracker in ("wandb", "swanlab", "tensorboard")},
-    **{("attn_impl", name): "flash-attn" for name in ("flash_attn", "flash_attention_2")},
-    **{("attn_impl", f"flash_attention_{number}"): f"flash-attn-{number}" for number in (3, 4)},
-}
-
 
 def option_problems(inputs: Inputs) -> list[str]:
     """Options that a run cannot go through with, each with its place and its remedy."""
     config = inputs.config
-    found = [*_of_options(inputs), *_of_own_methods(inputs), *_of_packages(inputs)]
+    found = [*_of_options(inputs), *_of_values(inputs), *_of_own_methods(inputs), *_of_packages(inputs)]
     return [config.fault(key, fact) for key, holds, fact in found if holds]
 
 
 Fact = tuple[str, Any, str]  # key, whether it is so, what is wrong
+NOTHING_EVALUATED = "there is no validation split that is evaluated; name one with val="
 
 
 def _of_options(inputs: Inputs) -> Iterator[Fact]:
@@ -47,19 +41,15 @@ def _of_options(inputs: Inputs) -> Iterator[Fact]:
         train.get("new_special_tokens"),
         "an adapter on a resized embedding can be neither loaded nor merged; leave them out: text needs no new tokens",
     )
-    unlike = _best_checkpoint(train)
-    yield "train.load_best_model_at_end", unlike and train.get("load_best_model_at_end"), unlike
+    best, unlike = train.get("load_best_model_at_end"), _best_checkpoint(train)
+    unseen = not (inputs.val or train.get("split_dataset_ratio"))
+    yield "train.load_best_model_at_end", best and unlike, unlike
+    yield "train.load_best_model_at_end", best and unseen, NOTHING_EVALUATED
     yield "eval_calls", unlike and config.eval_calls, unlike
     yield (
         "train.streaming",
         train.get("streaming") and int(train.get("max_steps") or 0) <= 0,
         "the length of a stream is not known, so max_steps=N has to say where training ends",
-    )
-    yield (
-        "model",
-        is_gguf(config.model),
-        f"{config.model} is a GGUF, which is made to run and not to train; name the model that it was made from, and "
-        "make a GGUF of the result: `swiftagent export gguf`",
     )
     yield (
         "train.max_length",
@@ -69,6 +59,24 @@ def _of_options(inputs: Inputs) -> Iterator[Fact]:
     )
 
 
+def _of_values(inputs: Inputs) -> Iterator[Fact]:
+    """Values that do not go with one another, with the model's weights or with the files that are here."""
+    config, train = inputs.config, inputs.config.train
+    for one, other in TABLES["not_together"]:
+        yield f"train.{one}", train.get(one) and train.get(other), f"cannot stand beside {other}; leave one of them out"
+    bits = train.get("quant_bits") or (inputs.shape.bits if inputs.shape else 0)
+    yield (
+        "train.tuner_type",
+        bits and train.get("tuner_type") == "full",
+        f"full trains the weights themselves, and these are quantized to {bits} bits; tuner_type=lora, or weights that "
+        "are not quantized",
+    )
+    known = known_parts(inputs.folder) if inputs.folder else set()
+    for target in (name for name in train.get("target_modules", []) if not name.startswith("all-")):
+        near = "" if {target, target.rpartition(".")[2]} & known else nearest(target, known)
+        yield "train.target_modules", near, f"no layer of {config.model} is called {target}, did you mean {near}?"
+
+
 def _best_checkpoint(train: dict[str, Any]) -> str:
     """Why the best evaluation may have no checkpoint."""
     saved = train.get("save_strategy", "steps")
@@ -76,7 +84,8 @@ def _best_checkpoint(train: dict[str, Any]) -> str:
     if saved not in (evaluated, "best"):
         return f"save_strategy is {saved} and eval_strategy {evaluated}; they have to be the same"
     every, each = train.get("save_steps", 500), train.get("eval_steps") or train.get("save_steps", 500)
-    if saved == "steps" and every > 1 and (each <= 1 or every % each):
+    # Shares of the run, below 1, are compared as transformers does: in millionths.
+    if saved == "steps" and ((every < 1) != (each < 1) or round(every * 1e6) % round(each * 1e6)):
         return f"save_steps {every:g} is no multiple of eval_steps {each:g}; make save_steps={each:g}"
     return ""
 
@@ -95,7 +104,7 @@ def _of_own_methods(inputs: Inputs) -> Iterator[Fact]:
     there = [str(path) for path in inputs.val_files if path.is_file()] if config.eval_calls or scaled else []
     uncalled = there and not unevaluated and not read_held_out(there, 1).calls
     other = reason_for_another_trainer(inputs.machine, train)
-    sharded = zero_stage(train) == 3
+    sharded = zero(train)[0] == 3
     no_lora = train.get("tuner_type", "lora") != "lora"
     no_chat = "channel" not in inputs.first_row
     facts = (
@@ -105,7 +114,7 @@ def _of_own_methods(inputs: Inputs) -> Iterator[Fact]:
         ("method adapter_scale", moved, f"init_weights {start} changes the weights of the base too; leave it out"),
         ("method", no_chat, "the data has no channels that name chat; `swiftagent mix` writes them"),
         ("method", own_loss, f"train.{' and '.join(own_loss)} puts another loss in its place; leave it out"),
-        ("eval_calls adapter_scale", unevaluated, "there is no validation split that is evaluated; name one with val="),
+        ("eval_calls adapter_scale", unevaluated, NOTHING_EVALUATED),
         ("eval_calls adapter_scale", uncalled, "no row of the validation split calls a tool; name one with val="),
         ("adapter_scale", outside, f"no scale reaches what train.{' and '.join(outside)} changes; leave it out"),
     )
@@ -115,25 +124,20 @@ def _of_own_methods(inputs: Inputs) -> Iterator[Fact]:
 def _of_packages(inputs: Inputs) -> Iterator[Fact]:
     """Options that need a package which is not installed."""
     train, needed = inputs.config.train, dict[str, str]()
+    if inputs.config.gpus == 0 or not inputs.machine.gpus:
+        train = {name: value for name, value in train.items() if name not in (*KERNELS, *GPU_ALONE)}
     for name, value in train.items():
         words = value if isinstance(value, list) else [value]
-        packages = [PACKAGES_OF.get(name) if value else None, *(PACKAGES_OF.get((name, str(word))) for word in words)]
-        needed |= {package: name for package in packages if package}
+        asked = [name, *(f"{name}={word}" for word in words)] if value else []
+        needed |= {TABLES["packages"][word]: name for word in asked if word in TABLES["packages"]}
     if train.get("quant_bits") in (4, 8) and train.get("quant_method", "bnb") == "bnb":
         needed["bitsandbytes"] = "quant_bits"
-    if re.search("bnb|8bit", str(train.get("optim", ""))):
-        needed["bitsandbytes"] = "optim"
+    optim = str(train.get("optim", ""))
+    package = next((name for way, name in TABLES["optimizers"].items() if re.search(way, optim)), "")
+    needed |= {package: "optim"} if package else {}
     for package, option in needed.items():
         missing = not inputs.machine.has(package)
         yield f"train.{option}", missing, f"needs the package {package}: pip install {package}"
-
-
-def is_gguf(model: str) -> bool:
-    """Whether a model is a GGUF file, or a folder that holds nothing else."""
-    folder = Path(model)
-    if model.lower().endswith(".gguf"):
-        return True
-    return folder.is_dir() and any(folder.glob("*.gguf")) and not (folder / "config.json").is_file()
 
 
 def context_of(inputs: Inputs) -> int:
@@ -147,10 +151,17 @@ def context_of(inputs: Inputs) -> int:
 def memory_problem(inputs: Inputs, planned: LaunchPlan, memory: MemoryEstimate, remedy: str) -> str:
     """Why a run cannot fit into what this machine has; "" where it may."""
     config, machine, on_gpu = inputs.config, inputs.machine, planned.device == "gpu"
-    needed = memory.total * (1 if on_gpu else planned.processes)
+    # The estimate of activations may be off; weights, gradients and optimizer states are counted.
+    times = 1 if on_gpu else planned.processes
+    needed, counted = memory.total * times, (memory.total - memory.activations) * times
+    kept = memory.host / planned.nodes
+    if on_gpu and kept > machine.memory * ESTIMATED_WITHIN:
+        outside, there = f"{kept / GB:.0f} GB", f"{machine.memory / GB:.0f}"
+        fact = f"offloading keeps about {outside} outside the GPUs, {there} are free; a larger machine, or no offload"
+        return f"{config.place('train.deepspeed')}: memory: {fact}"
     has = min((gpu.total for gpu in machine.gpus[: planned.processes]), default=0) if on_gpu else machine.memory
     insisted = not on_gpu and config.gpus == 0
-    if insisted or not has or needed <= has * ESTIMATED_WITHIN:
+    if insisted or not has or (needed <= has * ESTIMATED_WITHIN and counted <= has):
         return ""
     needs, there = f"about {needed / GB:.0f} GB", f"{has / GB:.0f}"
     fact = f"memory: {needs} a GPU are needed, a GPU here has {there}; {remedy}"

@@ -20,14 +20,15 @@ from swiftagent.train.estimates import GB, Effort, effort, estimate
 from swiftagent.train.inputs import resolve
 from swiftagent.train.launch import plan
 from swiftagent.train.machine import OPTIONAL_PACKAGES, PACKAGES, Gpu, Machine
+from swiftagent.train.options import TABLES
 
 MEMORY_USED = 0.92  # share of a GPU's memory that a run may plan with
 DEFAULT_LENGTH = 2048  # tokens that memory is estimated for where neither config nor data give a length
-# A card by the memory that is sold with it: the slower of its class.
-CLASSES = ((16, "T4"), (24, "3090"), (48, "A40"), (80, "A100"), (141, "H200"), (192, "B200"))
 ROWS, TOKENS_A_ROW = 90_000, 450  # the published mix
 GUIDE_ROWS = 93_000  # 30,000 rows of tool calling, 60,000 of general chat, 3,000 of self-cognition
-_CARD = re.compile(r"(?:(\d+)x)?(\d+(?:\.\d+)?)\s*gi?b?", re.I)
+_CARD = re.compile(r"(?:(\d+)\s*x\s*)?(.*)", re.I)
+_MEMORY = re.compile(r"(?:[\w ]+-)?(\d+(?:\.\d+)?)\s*(?:gi?b?)?", re.I)
+MOST = 1000  # gigabytes of a card: a larger number is a name that is not known
 
 
 class Card(msgspec.Struct, frozen=True):
@@ -50,13 +51,18 @@ class CardFit(msgspec.Struct, frozen=True):
 
 
 def parse_card(word: str) -> Card:
-    """`24GB` or `8x80GB`. Raises ConfigError."""
-    found = _CARD.fullmatch(word.strip())
-    if not found or not float(found[2]) or found[1] == "0":
-        raise ConfigError(f"--gpu {word}: write the memory of a card, as 24GB, or several, as 8x80GB")
-    size = float(found[2])
-    kind = next((name for limit, name in CLASSES if size <= limit), CLASSES[-1][1])
-    return Card(word, int(found[1] or 1), int(size * GB), kind)
+    """`24GB`, `8x80GB` or `8xH100`; of a card by its memory the speed is that of the slowest sold with it. Raises
+    ConfigError."""
+    asked, gpus = _CARD.fullmatch(word.strip()), TABLES["gpus"]
+    count, name = asked.groups() if asked else ("", "")
+    kind, size = name.upper().removeprefix("RTX").strip(), _MEMORY.fullmatch(name)
+    memory = float(gpus[kind]["gigabytes"] if kind in gpus else size[1] if size else 0)
+    if count == "0" or not 0 < memory <= MOST:
+        fact = "write the memory of a card, as 24GB, or several, as 8x80GB, or its name, one of"
+        raise ConfigError(f"--gpu {word}: {fact} {', '.join(gpus)}")
+    slowest = sorted((gpu["gigabytes"], gpu["teraflops"], name) for name, gpu in gpus.items())
+    by_memory = next((name for gigabytes, _, name in slowest if memory <= gigabytes), slowest[-1][2])
+    return Card(word, int(count or 1), int(memory * GB), kind if kind in gpus else by_memory)
 
 
 def fit(config: Config, card: Card) -> CardFit:

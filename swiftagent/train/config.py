@@ -17,7 +17,7 @@ from swiftagent.io.yaml_file import described, lines_of, plain_value, read_mappi
 from swiftagent.masks.weights import TrainOn
 from swiftagent.scores.gate import read_gate
 from swiftagent.train.foreign_text import is_foreign
-from swiftagent.train.options import check_value, options, unknown_key
+from swiftagent.train.options import TABLES, check_value, options, unknown_key
 
 # The descriptions end the sentence `VALUE is not a ...`, and are what an editor shows.
 Natural = Annotated[int, Meta(ge=0, description="whole number of at least 0")]
@@ -34,19 +34,6 @@ KindWeights = Annotated[
     dict[Literal["thought", "call", "arguments", "answer", "observation"], Annotated[float, Meta(ge=0, le=100)]],
     Meta(description="mapping of thought, call, arguments, answer or observation to a weight from 0 to 100"),
 ]
-# What ms-swift calls things that are ours to set: reported where a config sets them under train:.
-OURS = {
-    "model": "the top-level key `model`",
-    "dataset": "the top-level key `data`",
-    "val_dataset": "the top-level key `val`",
-    "output_dir": "the top-level keys `runs` and `name`",
-    "run_name": "the top-level key `name`",
-    "resume_from_checkpoint": "`swiftagent sft --resume`",
-    "add_version": "the run's own folder, which is never written twice",
-    "use_cpu": "`gpus: 0`",
-    "load_args": "the run folder, which holds the resolved config",
-    "ignore_args_error": "the check of names, which is exact",
-}
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
@@ -197,11 +184,10 @@ def _override(entries: dict[str, _Entry], word: str, problems: list[str]) -> Non
     if not equals or not key:
         problems.append(f"command line: {word!r} is not key=value")
     elif key == "extends":
-        fact = "stands in a file; write a config with it, or name that one instead"
-        problems.append(f"command line: {word}: extends: {fact}")
+        problems.append("command line: extends: stands in a file; write a config with it, or name that one instead")
     else:
         name = f"train.{key}" if key not in TOP_KEYS and key in options() else key
-        entries[name] = _Entry(plain_value(text), f"command line: {word}")
+        entries[name] = _Entry(plain_value(text), "command line")
 
 
 # checking
@@ -239,11 +225,11 @@ def _unknown(key: str) -> str:
     if key == name:
         if key in TOP_KEYS:
             return ""
-        if key in options() and key not in OURS:
+        if key in options() and key not in TABLES["ours"]:
             return f"{key}: an option of ms-swift; it stands under `train:`"
         return unknown_key(key, (*TOP_KEYS, *options()))
-    if name in OURS:
-        return f"{name}: set by {OURS[name]}, not under train:"
+    if name in TABLES["ours"]:
+        return f"{name}: set by {TABLES['ours'][name]}, not under train:"
     if name in options():
         return ""
     if name in TOP_KEYS:

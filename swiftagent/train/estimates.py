@@ -4,11 +4,15 @@ activations), steps, tokens and hours."""
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from swiftagent.models.files import read_object
 from swiftagent.models.known import ModelShape
+from swiftagent.train.options import TABLES
 
 GB = 1_000_000_000
 CUDA_CONTEXT = 0.6 * GB  # what a process takes before its first tensor, with cuBLAS workspaces
@@ -21,12 +25,10 @@ LOGITS = 10  # bytes a logit at its peak: bfloat16, its float32 copy and its gra
 # two keeps in float32 (30 in all where plain cross-entropy takes 14, as the peak of a CPU process shows).
 LOGITS_OF_BASE = 16
 MASK = 3  # bytes for each pair of tokens of a block mask: truth values, and what the kernel makes of them
+OFFLOADED = 16  # bytes a trained weight that offloading keeps: float32 weight, two moments and gradient
+LIVE = 1_000_000_000  # weights that ms-swift's zero3_offload has on a GPU at once
 CHUNK = 1024  # tokens whose logits exist at once where the loss is computed in chunks
 ATTENTION, MLP = 10, 4  # tensors of a layer's inside, in hidden and intermediate sizes, that backward needs
-# Dense bfloat16 (or float16) arithmetic in 1e12 operations a second, from the makers' data sheets.
-TERAFLOPS = {"H200": 989, "H100": 989, "H20": 148, "H800": 989, "A100": 312, "A800": 312, "L40": 181, "A40": 150,
-             "A10": 125, "4090": 165, "3090": 71, "L20": 119, "L4": 121, "V100": 125, "T4": 65,
-             "B200": 2250}  # fmt: skip
 OTHER_GPU, ONE_CPU = 100, 0.05
 USED = 0.35  # share of the arithmetic that fine-tuning reaches
 
@@ -43,6 +45,7 @@ class MemoryEstimate(msgspec.Struct, frozen=True):
     activations: float
     overhead: float
     total: float
+    host: float = 0.0  # of the machines' own memory, all together, where DeepSpeed offloads to it
 
 
 def estimate(
@@ -54,24 +57,24 @@ def estimate(
     full = options.get("tuner_type", "lora") == "full"
     dtype = BYTES.get(str(options.get("torch_dtype", "bfloat16")), 2)
     trainable = shape.parameters if full else adapter_parameters(shape, options)
-    stage = zero_stage(options)
-    offloaded = "offload" in str(options.get("deepspeed", ""))
+    stage, states_out, weights_out = zero(options)
     weights = _weight_bytes(shape, options, dtype)
     # DeepSpeed keeps a float32 master beside two moments; without it the moments have the type of what is trained.
     kept = dtype if full else BYTES[str(options.get("lora_dtype") or "float32")]
     optimizer = trainable * (12 if stage and kept == 2 else 2 * kept)
     gradients = trainable * kept
     share = max(1, gpus)
+    host = trainable * OFFLOADED * states_out + weights * weights_out
     tensors = {
-        "weights": weights / share if stage >= 3 else weights,
+        "weights": min(weights, 2 * LIVE) if weights_out else weights / share if stage >= 3 else weights,
         "adapters": 0 if full else trainable * kept / (share if stage >= 3 else 1),
         "gradients": gradients / (share if stage >= 2 else 1),
-        "optimizer": 0 if offloaded else optimizer / (share if stage >= 1 else 1),
+        "optimizer": 0 if states_out else optimizer / (share if stage >= 1 else 1),
         "activations": _activation_bytes(shape, options, length, by_tokens, distilled),
     }
     held = sum(tensors.values())
     overhead = CUDA_CONTEXT + ALLOCATOR * held
-    return MemoryEstimate(shape.parameters, trainable, **tensors, overhead=overhead, total=held + overhead)
+    return MemoryEstimate(shape.parameters, trainable, **tensors, overhead=overhead, total=held + overhead, host=host)
 
 
 def recomputes(options: dict[str, Any]) -> bool:
@@ -101,22 +104,30 @@ def adapter_parameters(shape: ModelShape, options: dict[str, Any]) -> int:
     return count
 
 
-def zero_stage(options: dict[str, Any]) -> int:
-    """1, 2 or 3 of DeepSpeed; FSDP shards like 3; 0 where every GPU holds everything."""
+def zero(options: dict[str, Any]) -> tuple[int, bool, bool]:
+    """Of DeepSpeed, by a mapping, a file or ms-swift's name ("zero3_offload"): its stage, 1, 2 or 3, or 0 where every
+    GPU holds everything; and whether the optimizer's states, and the weights, are kept outside the GPUs. FSDP shards
+    like stage 3."""
     if options.get("fsdp"):
-        return 3
-    named = options.get("deepspeed")
-    if isinstance(named, dict):
-        return int(named.get("zero_optimization", {}).get("stage", 0))
-    digits = [letter for letter in str(named or "") if letter.isdigit()]
-    return int(digits[0]) if digits else 0
+        return 3, False, False
+    named = options.get("deepspeed") or ""
+    if found := re.fullmatch(r"zero(\d)(_offload)?", str(named)):
+        return int(found[1]), bool(found[2]), found[0] == "zero3_offload"
+    mapping = named if isinstance(named, dict) else read_object(Path(named))
+    chosen = mapping.get("zero_optimization") or {}
+    devices = ((chosen.get(f"offload_{what}") or {}).get("device", "none") for what in ("optimizer", "param"))
+    states, weights = (device != "none" for device in devices)
+    return int(chosen.get("stage", 0)), states, weights
 
 
 def _weight_bytes(shape: ModelShape, options: dict[str, Any], dtype: int) -> float:
-    bits = options.get("quant_bits")
+    bits = options.get("quant_bits") or shape.bits
     if bits not in QUANTIZED:
         return float(shape.parameters * dtype)
-    quantized = sum(linear.count * linear.rows * linear.columns for linear in shape.linears)
+    embeddings = (1 if shape.tied else 2) * shape.vocabulary * shape.hidden
+    linears = sum(linear.count * linear.rows * linear.columns for linear in shape.linears)
+    # What was quantized before may be a mixture of experts; what is quantized now are the linear layers.
+    quantized = shape.parameters - embeddings if shape.bits else linears
     return quantized * QUANTIZED[int(bits)] + (shape.parameters - quantized) * dtype
 
 
@@ -153,7 +164,7 @@ def operations(shape: ModelShape, options: dict[str, Any]) -> float:
 
 def teraflops(gpu: str) -> float:
     """Of a GPU by its name, as nvidia-smi gives it."""
-    return next((value for name, value in TERAFLOPS.items() if name in gpu), OTHER_GPU)
+    return next((known["teraflops"] for name, known in TABLES["gpus"].items() if name in gpu), OTHER_GPU)
 
 
 def mfu(shape: ModelShape, tokens_per_second: float, gpus: list[str]) -> float | None:

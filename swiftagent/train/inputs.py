@@ -138,19 +138,22 @@ def _file_problem(path: Path) -> str:
 def read_file(path: Path) -> tuple[FileFacts, list[str]]:
     """Read a JSONL file; problems are one line each with file:line."""
     facts = FileFacts()
-    problems: list[str] = []
+    faults: dict[str, list[str]] = {}  # the places of each
+    broken: list[str] = []
     seen: set[bytes] = set()
     try:
         for row in read_lines(path):
             facts.rows += 1
             if problem := _row_problem(row.value):
-                problems.append(f"{row.where}: {problem}")
+                faults.setdefault(problem, []).append(row.where)
             else:
                 _count(row.value, facts, seen)
-            if len(problems) == MOST_PROBLEMS:
+            if len(faults) == MOST_PROBLEMS:
                 break
     except RowError as error:  # the reader ends at the first line that is no JSON
-        problems.append(f"{error}; `swiftagent convert` leaves broken rows out and reports why")
+        broken.append(f"{error}; `swiftagent convert` leaves broken rows out and reports why")
+    others = {fault: f" and {len(places) - 1:,} more rows" if places[1:] else "" for fault, places in faults.items()}
+    problems = [f"{places[0]}{others[fault]}: {fault}" for fault, places in faults.items()] + broken
     if not facts.rows and not problems:
         problems.append(f"{path}: empty; no row to train on")
     return facts, problems
@@ -162,7 +165,9 @@ def _row_problem(row: Any) -> str:
     messages = row.get("messages")
     if messages is None:
         known = {"conversations", "instruction", "query", "conversation"} & set(row)
-        return "" if known else "no `messages`; `swiftagent convert` makes training records of other formats"
+        return (
+            "" if known else "no `messages`, and no format that is known; `swiftagent formats` lists what can be read"
+        )
     if not isinstance(messages, list) or not messages:
         return "`messages` is empty; the row holds nothing to train on"
     for number, message in enumerate(messages):

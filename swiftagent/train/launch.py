@@ -20,6 +20,8 @@ PLUGIN = Path(__file__).parent / "plugin" / "swiftagent_trainer_plugin.py"
 DEFAULT_SEQUENCES = 16  # ms-swift's own default
 AMPLE = 0.7  # share of the free memory that a run without gradient checkpointing may be estimated at
 HALF_PRECISION_CPU = {"torch_dtype": "bfloat16", "bf16": True, "fp16": False}
+KERNELS = ("attn_impl", "padding_free", "use_liger_kernel")  # which a CPU has not: the same result without
+GPU_ALONE = ("packing", "quant_method", "quant_bits")
 FULL_PRECISION = {"torch_dtype": "float32", "bf16": False, "fp16": False}
 
 
@@ -145,9 +147,9 @@ def _choose_precision(draft: LaunchPlan) -> None:
     # DeepSpeed on a CPU refuses float16, which is what ms-swift takes where nothing is said.
     asked = options.get("torch_dtype", "bfloat16" if "deepspeed" in options else "float32")
     options |= HALF_PRECISION_CPU if asked == "bfloat16" else FULL_PRECISION
-    for gone in ("attn_impl", "padding_free", "use_liger_kernel"):
+    for gone in KERNELS:
         options.pop(gone, None)
-    for gone in ("packing", "quant_method", "quant_bits"):
+    for gone in GPU_ALONE:
         if options.pop(gone, None):
             draft.warn(f"train.{gone} needs a GPU and is left out on the CPU")
 

@@ -18,12 +18,10 @@ import msgspec
 
 from swiftagent.errors import ConfigError
 from swiftagent.train.config import Config
+from swiftagent.train.options import TABLES
 
 PACKAGES = ("ms-swift", "torch", "transformers", "peft", "modelscope", "deepspeed", "datasets", "accelerate")
-OPTIONAL_PACKAGES = (
-    "flash-attn", "flash-attn-3", "flash-attn-4", "kernels", "liger-kernel", "bitsandbytes", "wandb", "swanlab",
-    "tensorboard", "vllm",
-)  # fmt: skip
+OPTIONAL_PACKAGES = ("kernels", "vllm", *TABLES["packages"].values(), *TABLES["optimizers"].values())
 GIB = 1 << 30
 DEFAULT_PORT = 29500  # of a launch on several machines
 

@@ -23,16 +23,12 @@ KIND_NAMES = {
     "int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text", "dict": "a mapping",
 }  # fmt: skip
 _TYPES: dict[str, Any] = {"bool": bool, "int": int, "float": float, "str": str, "dict": dict[str, Any]}
-# name: (lowest, highest, whether the lowest itself is refused)
-RANGES: dict[str, tuple[float, float, bool]] = {
-    "learning_rate": (0, 1, True),
-    **dict.fromkeys(("num_train_epochs", "lora_alpha"), (0, math.inf, True)),
-    **dict.fromkeys(("lora_dropout", "warmup_ratio", "split_dataset_ratio"), (0, 1, False)),
-    **dict.fromkeys(("weight_decay", "warmup_steps", "max_grad_norm"), (0, math.inf, False)),
-    **dict.fromkeys(("per_device_train_batch_size", "per_device_eval_batch_size"), (1, math.inf, False)),
-    **dict.fromkeys(("gradient_accumulation_steps", "max_length", "lora_rank", "logging_steps"), (1, math.inf, False)),
-    **dict.fromkeys(("save_total_limit", "sequence_parallel_size"), (1, math.inf, False)),
-}
+# `packages` that an option needs, by its name or name=value, and `optimizers` by how their names are made; options that
+# are `not_together`; `ranges` of values (lowest, highest, whether the lowest itself is refused); of `gpus` the dense
+# bfloat16 (or float16) arithmetic in 1e12 operations a second, from the makers' data sheets, and the memory; `flash`
+# attention, the package that has it and the GPUs that run it; why some options keep steps `by_sequences`; and what
+# ms-swift calls things that are `ours` to set.
+TABLES: dict[str, Any] = json.loads(Path(__file__).with_name("tables.json").read_bytes())
 # Their choices are words of a longer text, or a file, a mapping or JSON may stand in place of one.
 JOINED = {"loss_scale"}
 OR_A_FILE = {"deepspeed", "fsdp"}
@@ -101,8 +97,8 @@ def check_value(name: str, value: Any, plugins: bool = False) -> tuple[Any, str]
         return value, f"{name}: {_shown(value)} is not {wanted}"
     if unknown := _unknown_word(name, converted, option.choices, plugins or bool(_other_version())):
         return value, f"{name}: {unknown}"
-    if name in RANGES and not isinstance(converted, (str, list)):
-        low, high, above = RANGES[name]
+    if name in TABLES["ranges"] and not isinstance(converted, (str, list)):
+        low, high, above = TABLES["ranges"][name]
         if not low <= converted <= high or (above and converted == low):
             limit = f"{'above' if above else 'at least'} {low}" + ("" if high == math.inf else f", at most {high}")
             return value, f"{name}: {_shown(value)} is out of range: {limit}"

@@ -215,6 +215,8 @@ def _estimate(inputs: Inputs, planned: LaunchPlan, report: Report) -> None:
         if late := advice.time_problem(inputs, planned, report.effort):
             report.problems.append(late)
     if shape is None:
+        unknown = f"memory and hours are not estimated: the size of {inputs.config.model} is not known here"
+        report.warnings += [] if report.problems else [unknown]
         return
     gpus = planned.ranks
     sizes: dict[str, Any] = {"length": length, "gpus": gpus, "distilled": inputs.config.distills}
@@ -226,10 +228,11 @@ def _estimate(inputs: Inputs, planned: LaunchPlan, report: Report) -> None:
     if impossible := advice.memory_problem(inputs, planned, report.memory, fitting):
         report.problems.append(impossible)
         return
-    if planned.device == "gpu" and inputs.machine.gpus:
-        room = min(gpu.free for gpu in inputs.machine.gpus[: planned.processes]) * MEMORY_USED
-        if (needed := report.memory.total) > room:
-            report.warnings.append(f"memory: about {needed / GB:.0f} GB a GPU, {room / GB:.0f} GB usable; {fitting}")
+    free = [gpu.free for gpu in inputs.machine.gpus[: planned.processes]] if planned.device == "gpu" else []
+    room = min(free, default=inputs.machine.memory / planned.processes) * MEMORY_USED
+    if 0 < room < (needed := report.memory.total):
+        each = "GPU" if free else "process"
+        report.warnings.append(f"memory: about {needed / GB:.0f} GB a {each}, {room / GB:.0f} GB usable; {fitting}")
     _compare_with_disk(inputs.config, report.memory, options, report)
 
 

@@ -108,7 +108,7 @@ def _check(inputs: Inputs, planned: LaunchPlan, verbosity: Verbosity) -> preflig
     with progress("checking", quiet=verbosity.quiet):
         report = preflight.examine(inputs, planned, inputs.config.preflight)
     if report.problems:
-        raise SetupError("\nerror: ".join(report.problems))
+        raise SetupError(report.problems)
     for warning in report.warnings:
         warn(warning)
     if inputs.config.preflight != "off":

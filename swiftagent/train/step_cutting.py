@@ -17,34 +17,16 @@ from swiftagent.models.known import ModelShape
 from swiftagent.train.estimates import USED, estimate, operations, recomputes, teraflops
 from swiftagent.train.inputs import Inputs
 from swiftagent.train.machine import Machine
+from swiftagent.train.options import TABLES
 
 GUESSED_ROW, GUESSED_LENGTH = 450.0, 2048  # tokens of a row, and of the longest, where nothing was measured
 UNSEEN_GPU = 24e9  # bytes that a plan for GPUs of another machine reckons with
 # What `train/plugin` takes hold of in these packages was tried on these versions.
 TRIED = {"ms-swift": ("4.6.",), "transformers": ("5.17.", "5.19.")}
 # Attention by ms-swift's name, the package that has it, and the GPUs that it runs on; the fastest first.
-FLASH = (
-    ("flash_attention_3", "flash-attn-3", (9, 0)), ("flash_attn", "flash-attn", (8, 0)),
-    ("kernels-community/flash-attn2", "kernels", (8, 0)), ("flash_attention_4", "flash-attn-4", (9, 0)),
-)  # fmt: skip
+FLASH: dict[str, tuple[str, list[int]]] = TABLES["flash"]
 TORCH_VARLEN = (2, 10)  # torch.nn.attention.varlen
 CPU_BUDGET = 1  # a sequence at a time: on a CPU, batches only add padding
-# Options under which steps stay batches of sequences, and why.
-BY_SEQUENCES = {
-    "streaming": "streaming reads rows as they come",
-    "lazy_tokenize": "lazy_tokenize knows no lengths beforehand",
-    "packing": "packing cuts the rows itself",
-    "group_by_length": "group_by_length orders the rows itself",
-    "dataloader_drop_last": "dataloader_drop_last drops batches of sequences",
-    "label_smoothing_factor": "label smoothing takes the mean of each batch",
-    "enable_dft_loss": "the DFT loss needs all logits",
-    "predict_with_generate": "predict_with_generate evaluates by batches",
-    "eval_metric": "eval_metric needs all logits",
-    "loss_type": "loss_type is a loss of its own",
-    "router_aux_loss_coef": "the router's loss depends on the batch",
-    "deepspeed_autotp_size": "tensor parallelism shares the rows between GPUs",
-    "cached_dataset": "cached_dataset was not tried with it",
-}
 PLANNED = 0.85  # share of a GPU's free memory that a plan may fill by its own estimate
 STEP = 1024  # tokens between two budgets that are compared
 MOST = 65_536  # tokens: beyond, launching kernels costs nothing any more
@@ -197,9 +179,9 @@ def reason_for_sequences(inputs: Inputs, options: dict[str, Any]) -> str:
     """Why steps stay batches of sequences; "" where they can be cut by tokens."""
     if reason := reason_for_another_trainer(inputs.machine, options):
         return reason
-    for name, reason in BY_SEQUENCES.items():
+    for name, reason in TABLES["by_sequences"].items():
         if options.get(name):
-            return reason
+            return str(reason)
     if options.get("padding_free") is False:
         return "padding_free: false"
     if inputs.model.multimodal:
@@ -231,8 +213,8 @@ def untried(machine: Machine) -> str:
 def choose_attention(machine: Machine) -> tuple[str, str]:
     """The fastest attention without padding that this machine has, by its name for ms-swift, and why: torch's own with
     a block mask needs nothing."""
-    for name, package, needed in FLASH:
-        if machine.capability >= needed and machine.has(package) and (package != "kernels" or _kernel_on_disk()):
+    for name, (package, needed) in FLASH.items():
+        if machine.capability >= tuple(needed) and machine.has(package) and (package != "kernels" or _kernel_on_disk()):
             return name, f"{package} is installed"
     version = tuple(map(int, re.findall(r"\d+", machine.packages.get("torch", ""))))
     if machine.capability >= (8, 0) and version[:2] >= TORCH_VARLEN:

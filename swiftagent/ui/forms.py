@@ -11,7 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from swiftagent.train.config import Config
-from swiftagent.train.options import RANGES, options
+from swiftagent.train.options import TABLES, options
 
 Kind = Literal["text", "number", "switch", "choice", "list", "repeated"]
 Values = Mapping[str, str]
@@ -130,9 +130,9 @@ def _setting(name: str, default: Any, values: Values) -> Field:
 
 def _range(key: str) -> str:
     """The values that `doctor` accepts, as "0 … 1" or "≥ 1"; "" where it checks none."""
-    if key not in RANGES:
+    if key not in TABLES["ranges"]:
         return ""
-    low, high, is_above = RANGES[key]
+    low, high, is_above = TABLES["ranges"][key]
     return f"{low:g} … {high:g}" if high < math.inf else f"{'>' if is_above else '≥'} {low:g}"
 
 

@@ -16,6 +16,7 @@ import yaml
 
 from swiftagent.cli import COMMANDS, main, main_parser, parser_of
 from swiftagent.io.language import chinese, description_parts, in_chinese
+from swiftagent.train.options import TABLES
 
 PACKAGE = Path(__file__).parents[2] / "swiftagent"
 PRINTED = {"say", "warn", "tell", "fault", "progress", "table", "translated", "worded"}  # the functions of console.py
@@ -214,7 +215,8 @@ def test_every_help_text_and_message_is_in_the_catalogue():
 
 
 def test_every_error_and_verdict_is_in_the_catalogue():
-    texts = [line for text in [*Said().texts(), *verdicts()] for line in text.split("\n")]
+    told = [text for name in ("by_sequences", "ours") for text in TABLES[name].values()]
+    texts = [line for text in [*Said().texts(), *verdicts(), *told] for line in text.split("\n")]
     missing = {text: "" for text in texts if SENTENCE.search(text.replace("{}", "")) and text not in chinese()}
     missing = {text: "" for text in missing if not (NOT_OURS.match(text) or NOT_SAID.match(text))}
     assert not missing, yaml.safe_dump(missing, allow_unicode=True, width=10_000, sort_keys=False)

@@ -216,3 +216,11 @@ def test_code_of_a_hubs_model_is_not_run(swiftagent: Run, tmp_path: Path, root: 
     assert done.returncode == 4
     assert done.stderr.startswith("error: some/other: cannot be fetched from the hub: ")
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_rows_are_shown_in_chinese(swiftagent: Run, file: Path):
+    done = swiftagent("inspect", str(file), "--lang", "zh", "--limit", "1")
+    assert "反色：参与训练；变暗：不参与训练" in done.stdout
+    assert done.stdout.splitlines()[2].startswith("行 1 · id row-1 · 通道 agent · ")
+    assert "[0] 系统提示: 不参与训练" in done.stdout and "调用: 参与训练" in done.stdout
+    assert "Action: weather" in done.stdout  # the row itself is not translated

@@ -38,7 +38,7 @@ def test_the_printed_command_can_be_pasted(swiftagent: Run):
     ("words", "code", "said"),
     [
         (["nowhere.yaml"], 2, "error: nowhere.yaml: no such config"),
-        (["configs/qwen7b_agent.yaml", "lora_rnak=1"], 2, "error: command line: lora_rnak=1: lora_rnak: unknown key"),
+        (["configs/qwen7b_agent.yaml", "lora_rnak=1"], 2, "error: command line: lora_rnak: unknown key"),
         (["configs/qwen7b_agent.yaml", "train.loss_scale=react"], 2, "loss_scale: react finds results by keyword"),
         ([], 2, "error: which config?"),
         (["--resume", "nothing"], 4, "error: nothing: no such run in runs; there are none yet"),

@@ -19,6 +19,8 @@ from export_run import describe, make_run
 from made import WEATHER, make_tiny_model, write_rows
 
 from swiftagent.cli import main
+from swiftagent.commands.export import TARGETS
+from swiftagent.errors import SetupError
 from swiftagent.formats.writers.native import render as render_native
 from swiftagent.trajectory.prompts import PromptStyle
 from swiftagent.trajectory.record import from_record, to_record
@@ -450,3 +452,20 @@ def test_what_a_killed_export_left_is_removed_by_the_next(export: Export, run: P
     (tmp_path / ".out.1.part").mkdir()  # of a process that lives
     assert export("adapter", run, "-o", tmp_path / "out").code == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == [".out.1.part", "out"]
+
+
+def test_a_process_that_goes_on_after_an_export_ends_on_sigterm_as_before(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    met: list[object] = []
+    monkeypatch.setitem(TARGETS, "merge", lambda args: met.append(signal.getsignal(signal.SIGTERM)) or {})
+    before = signal.getsignal(signal.SIGTERM)
+    assert main(["export", "merge", "-o", str(tmp_path / "out")]) == 0
+    assert met == [signal.default_int_handler] and signal.getsignal(signal.SIGTERM) == before
+
+    def fail(args: object) -> dict[str, object]:
+        raise SetupError("no room")
+
+    monkeypatch.setitem(TARGETS, "merge", fail)
+    assert main(["export", "merge", "-o", str(tmp_path / "out")]) == 4
+    assert signal.getsignal(signal.SIGTERM) == before

@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from swiftagent.models.files import CODE_KEYS, adapter_problems, model_problems, own_code, own_tokens, safetensors_fault
+from swiftagent.models.files import (
+    CODE_KEYS,
+    adapter_problems,
+    known_parts,
+    model_problems,
+    own_code,
+    own_tokens,
+    safetensors_fault,
+)
 
 
 def tensors(path: Path, cut: int = 0) -> None:
@@ -102,8 +110,27 @@ def test_an_index_of_safetensors_that_names_a_pickle_is_refused(model: Path):
     assert own_code(model) == "weights as a pickle, weights.bin, and not as safetensors"
 
 
-def test_every_problem_is_told(tmp_path: Path):
-    assert len(said(tmp_path)) == 3
+def test_a_folder_without_a_model_is_one_problem(tmp_path: Path):
+    assert said(tmp_path) == ["no config.json in it; download the model again, whole"]
+
+
+def test_a_gguf_is_one_problem_whatever_lies_beside_it(model: Path):
+    (model / "model-q4.gguf").write_bytes(b"GGUF")
+    assert said(model) == []  # its safetensors are trained
+    (model / "model.safetensors").unlink()
+    (fault,) = said(model)
+    assert fault.startswith("a GGUF, which is made to run")
+    for name in ("owner/Model-7B-GGUF", "nowhere.gguf", str(model / "model-q4.gguf")):
+        (problem,) = model_problems(name, "x", trust_remote_code=False)
+        assert f"model: {name}: a GGUF" in problem
+
+
+def test_the_parts_of_a_model_are_those_of_its_tensors(model: Path):
+    tensors(model / "model-2.safetensors")
+    assert known_parts(model) == {"a"}
+    (model / "model-2.safetensors").unlink()
+    tensors(model / "model.safetensors", cut=5)
+    assert known_parts(model) == set()
 
 
 def test_a_hub_id_is_believed_and_a_missing_folder_is_not():
@@ -115,6 +142,10 @@ def test_a_hub_id_is_believed_and_a_missing_folder_is_not():
 
 def test_an_adapter_of_another_base_is_refused(tmp_path: Path):
     (tmp_path / "adapter_config.json").write_text('{"base_model_name_or_path": "Qwen/Qwen2.5-7B-Instruct"}')
+    assert adapter_problems(str(tmp_path), "owner/qwen2.5-7b-instruct", "a.yaml:2") == [
+        f"a.yaml:2: adapters: {tmp_path}: no weights in it (*.safetensors); download it again, whole"
+    ]
+    tensors(tmp_path / "adapter_model.safetensors")
     assert adapter_problems(str(tmp_path), "Qwen/Qwen3-8B", "a.yaml:2") == [
         f"a.yaml:2: adapters: {tmp_path}: trained on Qwen/Qwen2.5-7B-Instruct, not on Qwen/Qwen3-8B; "
         "give model: Qwen/Qwen2.5-7B-Instruct"
@@ -130,6 +161,7 @@ def test_an_adapter_of_another_base_of_the_same_name_is_refused(tmp_path: Path):
         )
     adapter = tmp_path / "adapter"
     adapter.mkdir()
+    tensors(adapter / "adapter_model.safetensors")
     (adapter / "adapter_config.json").write_text(
         json.dumps({"base_model_name_or_path": str(tmp_path / "mine" / "model")})
     )
@@ -148,6 +180,8 @@ def test_an_adapter_with_code_of_its_own_is_refused_unless_trusted(tmp_path: Pat
     (tmp_path / "adapter_config.json").write_text('{"r": 4}')
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / name).write_text("x")
+    if name != "adapter_model.bin":
+        tensors(tmp_path / "adapter_model.safetensors")
     (problem,) = adapter_problems(str(tmp_path), "m", "a.yaml:2")
     assert "holds code of its own (" in problem and Path(name).name in problem
     assert adapter_problems(str(tmp_path), "m", "a.yaml:2", trust_remote_code=True) == []

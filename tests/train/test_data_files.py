@@ -26,7 +26,7 @@ def problems_of(tmp_path: Path, *lines: str) -> list[str]:
     [
         ("{", "a.jsonl:2: not JSON"),
         ("[]", "a.jsonl:2: a row is a JSON object with `messages`"),
-        ('{"text": "x"}', "a.jsonl:2: no `messages`; `swiftagent convert`"),
+        ('{"text": "x"}', "a.jsonl:2: no `messages`, and no format that is known"),
         ('{"messages": []}', "a.jsonl:2: `messages` is empty"),
         ('{"messages": [{"content": "x"}]}', "a.jsonl:2: message 0 has no role"),
         ('{"messages": [{"role": "user", "content": null}]}', "a.jsonl:2: message 0 (user) has no text"),
@@ -39,8 +39,14 @@ def test_a_broken_row_is_named(line: str, said: str, tmp_path: Path):
     assert problem.startswith(said)
 
 
-def test_only_the_first_problems_of_a_file_are_told(tmp_path: Path):
-    assert len(problems_of(tmp_path, *['{"messages": []}'] * 100)) == 5
+def test_a_problem_of_many_rows_is_named_once_with_their_number(tmp_path: Path):
+    (problem,) = problems_of(tmp_path, *['{"messages": []}'] * 100)
+    assert problem.startswith("a.jsonl:1 and 99 more rows: `messages` is empty")
+
+
+def test_only_the_first_problems_of_a_file_are_named(tmp_path: Path):
+    rows = [{"messages": [{"role": "user", "content": "x"}] * number + [{"content": "x"}]} for number in range(9)]
+    assert len(problems_of(tmp_path, *map(json.dumps, rows))) == 5
 
 
 def test_rows_channels_repeats_and_reasoning_are_counted(tmp_path: Path):

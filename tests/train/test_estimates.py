@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from swiftagent.models.known import KNOWN_CONFIGS, ModelShape, known_shape, shape_of
-from swiftagent.train.estimates import GB, adapter_parameters, estimate, zero_stage
+from swiftagent.train.estimates import GB, adapter_parameters, estimate, zero
 
 
 def shape(name: str) -> ModelShape:
@@ -23,6 +25,12 @@ def shape(name: str) -> ModelShape:
         ("Qwen2.5-7B-Instruct", 7_615_616_512),
         ("Qwen2.5-14B-Instruct", 14_770_033_664),
         ("Qwen3-8B", 8_190_735_360),
+        ("Qwen2.5-Coder-32B-Instruct", 32_763_876_352),
+        ("Qwen2.5-72B-Instruct-AWQ", 72_706_203_648),
+        ("Qwen3-30B-A3B-Instruct-2507", 30_532_122_624),
+        ("Meta-Llama-3.1-8B-Instruct", 8_030_261_248),
+        ("Llama-3.3-70B-Instruct", 70_553_706_496),
+        ("Mistral-7B-Instruct-v0.3", 7_248_023_552),
     ],
 )
 def test_parameters_are_counted_exactly(name: str, parameters: int):
@@ -69,7 +77,41 @@ def test_zero_stages_share_what_they_shard():
 
 @pytest.mark.parametrize(("options", "stage"), [({}, 0), ({"deepspeed": "zero2_offload"}, 2), ({"fsdp": "fsdp2"}, 3)])
 def test_stage_is_read_from_the_name(options: dict, stage: int):
-    assert zero_stage(options) == stage
+    assert zero(options)[0] == stage
+
+
+def test_a_deepspeed_configuration_is_read_and_not_its_name(tmp_path: Path):
+    path = tmp_path / "run2026.json"
+    path.write_text('{"zero_optimization": {"stage": 3, "offload_optimizer": {"device": "cpu"}}}')
+    assert zero({"deepspeed": str(path)}) == (3, True, False)
+    assert zero({"deepspeed": "zero2_offload"}) == (2, True, False)
+    assert zero({"deepspeed": "zero3_offload"}) == (3, True, True)
+    assert zero({}) == (0, False, False)
+
+
+def test_offloading_moves_states_to_the_machine():
+    seven, full = shape("Qwen2.5-7B-Instruct"), {"tuner_type": "full"}
+    whole, moved = (
+        estimate(seven, {**full, "deepspeed": way}, length=512, gpus=2) for way in ("zero3", "zero3_offload")
+    )
+    assert whole.host == 0 and moved.host == seven.parameters * (16 + 2)
+    assert moved.optimizer == 0 and moved.weights == 2e9
+
+
+# LLaMA-Factory's table of memory: what the weights and their states take, without what a long row adds.
+@pytest.mark.parametrize(
+    ("options", "gigabytes"),
+    [
+        ({"tuner_type": "full"}, {"7B": 60, "14B": 120, "32B": 300, "72B": 600}),
+        ({"tuner_type": "lora"}, {"7B": 16, "14B": 32, "32B": 64, "72B": 160}),
+        ({"tuner_type": "lora", "quant_bits": 8}, {"7B": 10, "14B": 20, "32B": 40, "72B": 80}),
+        ({"tuner_type": "lora", "quant_bits": 4}, {"7B": 6, "14B": 12, "32B": 24, "72B": 48}),
+    ],
+)
+def test_memory_is_that_of_the_table_that_people_know(options: dict, gigabytes: dict[str, int]):
+    for size, known in gigabytes.items():
+        total = estimate(shape(f"Qwen2.5-{size}-Instruct"), options, length=512, gpus=1).total / GB
+        assert 0.75 * known <= total - 2 <= 1.25 * known, (size, total)
 
 
 def test_every_known_config_is_understood():

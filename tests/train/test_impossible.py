@@ -10,6 +10,7 @@ from subprocess import CompletedProcess
 import pytest
 
 from swiftagent.errors import ConfigError
+from swiftagent.io.shipped import shipped
 from swiftagent.train.advice import time_problem
 from swiftagent.train.cards import fit, parse_card
 from swiftagent.train.config import load
@@ -23,6 +24,7 @@ Run = Callable[..., CompletedProcess[str]]
 PACKAGES = {"ms-swift": "4.6.0", "deepspeed": "0.19", "tensorboard": "2"}
 GPU = Gpu(0, "A10", 22 * GIB, 22 * GIB, (8, 6))
 ONE_GPU = Machine((GPU,), memory=64 * GIB, packages=PACKAGES)
+T4 = Machine((Gpu(0, "T4", 15 * GIB, 15 * GIB, (7, 5)),), memory=64 * GIB, packages=PACKAGES)
 NO_GPU = Machine(memory=16 * GIB, packages=PACKAGES)
 CHAT = {"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]}
 
@@ -36,8 +38,8 @@ CANNOT_RUN = [
     (ONE_GPU, "qwen7b_agent", ["streaming=true"], "max_steps=N has to say where training ends"),
     (ONE_GPU, "qwen7b_agent", ["quant_bits=4"], "quant_bits: needs the package bitsandbytes"),
     (ONE_GPU, "qwen7b_agent", ["optim=adamw_8bit"], "optim: needs the package bitsandbytes"),
-    (ONE_GPU, "qwen7b_agent", ["model=model.gguf"], "is a GGUF, which is made to run and not to train"),
-    (ONE_GPU, "qwen7b_agent", ["model=gguf"], "is a GGUF, which is made to run and not to train"),
+    (ONE_GPU, "qwen7b_agent", ["model=model.gguf"], ": a GGUF, which is made to run and not to train"),
+    (ONE_GPU, "qwen7b_agent", ["model=gguf"], ": a GGUF, which is made to run and not to train"),
     (ONE_GPU, "qwen7b_agent", ["model=short", "max_length=4096"], "has a context of 512 tokens; max_length=512"),
     (ONE_GPU, "qwen7b_agent", ["model=nowhere"], "no such folder"),
     (ONE_GPU, "qwen7b_agent", ["data=nothing.jsonl"], "no such file"),
@@ -48,6 +50,23 @@ CANNOT_RUN = [
     (ONE_GPU, "qwen7b_agent", ["report_to=wandb"], "needs the package wandb"),
     (ONE_GPU, "qwen7b_agent", ["runs=chat.jsonl"], "is a file; choose another folder"),
     (ONE_GPU, "qwen7b_agent", ["adapters=nowhere"], "nowhere"),
+    (ONE_GPU, "qwen7b_agent", ["load_best_model_at_end=true"], "there is no validation split"),
+    (ONE_GPU, "qwen7b_agent", ["load_best_model_at_end=true", "eval_steps=0.1", "save_steps=0.25"], "is no multiple"),
+    (ONE_GPU, "qwen7b_agent", ["load_best_model_at_end=true", "eval_steps=0.5", "save_steps=100"], "is no multiple of"),
+    (ONE_GPU, "qwen7b_agent", ["model=owner/Model-7B-GGUF"], ": a GGUF, which is made to run and not to train"),
+    (ONE_GPU, "qwen7b_agent", ["model=tiny", "target_modules=[q_porj]"], "did you mean q_proj?"),
+    (ONE_GPU, "qwen7b_agent", ["quant_bits=4", "tuner_type=full"], "quantized to 4 bits; tuner_type=lora"),
+    (ONE_GPU, "qwen7b_agent", ["model=Qwen/Qwen2.5-7B-Instruct-AWQ", "tuner_type=full"], "quantized to 4 bits"),
+    (ONE_GPU, "qwen7b_agent", ["optim=paged_adamw_32bit"], "optim: needs the package bitsandbytes"),
+    (ONE_GPU, "qwen7b_agent", ["tuner_backend=unsloth"], "needs the package unsloth"),
+    (ONE_GPU, "qwen7b_agent", ["warmup_steps=5"], "cannot stand beside warmup_ratio"),
+    (ONE_GPU, "qwen7b_agent", ["fsdp=fsdp2", "deepspeed=zero2"], "cannot stand beside deepspeed"),
+    (ONE_GPU, "qwen7b_agent", ["lazy_tokenize=true", "packing=true"], "cannot stand beside packing"),
+    (T4, "qwen7b_agent", [], "about 20 GB a GPU are needed, a GPU here has 16; quant_bits=4 would fit"),
+    (ONE_GPU, "qwen7b_agent", ["model=Qwen/Qwen2.5-72B-Instruct"], "a GPU here has 24; a smaller model"),
+    (ONE_GPU, "qwen7b_agent", ["tuner_type=full", "deepspeed=zero3_offload"], "keeps about 137 GB outside"),
+    (ONE_GPU, "qwen7b_agent", ["tuner_type=full", "deepspeed=zero3_to_cpu.json"], "keeps about 122 GB"),
+    (NO_GPU, "qwen7b_agent", ["model=Qwen/Qwen3-32B"], "no GPU here, and on the CPU about"),
 ]  # fmt: skip
 
 
@@ -63,6 +82,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         Path(name).mkdir()
     Path("short/config.json").write_text('{"architectures": ["Qwen2ForCausalLM"], "max_position_embeddings": 512}')
     Path("gguf/model.gguf").write_bytes(b"GGUF")
+    Path("tiny").symlink_to(shipped("datasets") / "tiny-base")
+    offload = {"stage": 3, "offload_optimizer": {"device": "cpu"}, "offload_param": {"device": "none"}}
+    Path("zero3_to_cpu.json").write_text(json.dumps({"zero_optimization": offload}))
     return tmp_path
 
 
@@ -84,10 +106,27 @@ def test_a_run_that_falls_to_the_cpu_for_days_is_a_problem_unless_the_cpu_is_ask
     assert not any("GPU" in problem for problem in report.problems)
 
 
-def test_steps_that_match_are_no_problem(here: Path):
-    words = ["data=chat.jsonl", "load_best_model_at_end=true", "eval_steps=100", "save_steps=200"]
+def test_what_a_cpu_leaves_out_needs_no_package(here: Path):
+    words = ["data=chat.jsonl", "quant_bits=4", "attn_impl=flash_attn", "use_liger_kernel=true", "gpus=0"]
     inputs = resolve(load("qwen7b_agent", words), ONE_GPU)
-    assert not any("load_best" in problem for problem in examine(inputs, plan(inputs, here / "x"), "off").problems)
+    assert not any("package" in problem for problem in examine(inputs, plan(inputs, here / "x"), "off").problems)
+
+
+def test_memory_is_weighed_on_a_cpu_that_is_asked_for_and_what_cannot_be_weighed_is_named(here: Path):
+    def warned(*words: str) -> list[str]:
+        inputs = resolve(load("qwen7b_agent", ["data=chat.jsonl", "gpus=0", *words]), NO_GPU)
+        return examine(inputs, plan(inputs, here / "x"), "off").warnings
+
+    assert any("GB a process, 16 GB usable; a smaller model" in warning for warning in warned())
+    (unknown,) = warned("model=owner/unheard-of")
+    assert unknown == "memory and hours are not estimated: the size of owner/unheard-of is not known here"
+
+
+def test_steps_that_match_are_no_problem(here: Path):
+    for each, every in ((100, 200), (0.1, 0.3), (1, 1)):
+        words = ["data=chat.jsonl", "val=chat.jsonl", "load_best_model_at_end=true"]
+        inputs = resolve(load("qwen7b_agent", [*words, f"eval_steps={each}", f"save_steps={every}"]), ONE_GPU)
+        assert not any("load_best" in problem for problem in examine(inputs, plan(inputs, here / "x"), "off").problems)
 
 
 def test_cards_that_are_not_here():
@@ -126,3 +165,21 @@ def test_doctor_asks_cards_alone(swiftagent: Run, tmp_path: Path):
     assert swiftagent("doctor", "configs/qwen7b_agent.yaml", "--gpu", "8x80GB").returncode == 0
     rows = json.loads(swiftagent("configs", "--gpu", "24GB", "--json").stdout)["configs"]
     assert next(row for row in rows if row["name"] == "qwen2_5_7b_react_qlora")["fits"]
+
+
+@pytest.mark.parametrize(
+    ("word", "count", "gigabytes", "kind"),
+    [
+        ("H100", 1, 80, "H100"), ("8xh200", 8, 141, "H200"), ("RTX4090", 1, 24, "4090"), ("2 x 3090", 2, 24, "3090"),
+        ("16", 1, 16, "T4"), ("2x24", 2, 24, "3090"), ("A100-40GB", 1, 40, "L20"), ("288 GiB", 1, 288, "B200"),
+    ],
+)  # fmt: skip
+def test_a_card_is_named_or_written_by_its_memory(word: str, count: int, gigabytes: int, kind: str):
+    card = parse_card(word)
+    assert (card.count, card.memory / 1e9, card.kind) == (count, gigabytes, kind)
+
+
+@pytest.mark.parametrize("word", ["", "nonsense", "0GB", "0x24GB", "5090", "24GB,48GB", "1e3GB"])
+def test_a_card_that_is_not_understood_is_refused_with_the_names_that_are(word: str):
+    with pytest.raises(ConfigError, match="as 24GB, or several, as 8x80GB, or its name, one of H200, H100"):
+        parse_card(word)
