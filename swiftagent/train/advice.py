@@ -14,7 +14,7 @@ from swiftagent.train.held_out import read_held_out
 from swiftagent.train.inputs import Inputs
 from swiftagent.train.launch import GPU_ALONE, KERNELS
 from swiftagent.train.options import TABLES
-from swiftagent.train.step_cutting import LaunchPlan, reason_for_another_trainer, untried
+from swiftagent.train.step_cutting import LaunchPlan, reason_for_another_trainer
 
 # A run that needs more than this share of what there is cannot fit, whatever the estimate's error.
 ESTIMATED_WITHIN = 1.25
