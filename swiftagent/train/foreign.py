@@ -12,10 +12,12 @@ import msgspec
 import yaml
 
 from swiftagent.train.foreign_commands import command, command_of, first_of, plan_data
-from swiftagent.train.foreign_text import MODELS, Foreign, foreign_names, is_true, read_foreign
+from swiftagent.train.config import OURS
+from swiftagent.train.foreign_text import ADAPTERS, HELD_OUT, MODELS, TRAINED_ON, Foreign, foreign_names, is_true, read_foreign
 from swiftagent.train.options import check_value, options
 
-OWN = ("gpus", "nodes", "sequences_per_step")
+_UNSET = re.compile(r"\$[\w{(@]")
+OWN = ("name", "gpus", "nodes", "sequences_per_step")
 Found = dict[str, Any] | str  # options of ms-swift, or why there is none
 
 
@@ -51,6 +53,8 @@ def translate(text: str, name: str, output: str = "CONFIG") -> Translated:
     training = next((task for task in tasks if task.task == "train"), None)
     first = training or tasks[0]
     translated = Translated(first.program, first.task)
+    for task in tasks:
+        translated.left_out += _without_unset(task)
     if training:
         _train(training, place, output, translated)
     for task in tasks:
@@ -64,24 +68,40 @@ def translate(text: str, name: str, output: str = "CONFIG") -> Translated:
     return translated
 
 
+def _without_unset(foreign: Foreign) -> list[tuple[str, str]]:
+    """Take shell variables out that the text does not set; a model, an adapter and data are to be filled in."""
+    notes = []
+    for key, value in list(foreign.settings.items()):
+        if _UNSET.search(str(value)) and key not in foreign_names().needless:
+            foreign.settings.pop(key)
+            notes.append((key, f"{_words(value)}: a shell variable that is not set there"))
+        elif _UNSET.search(str(value)) and key in (*MODELS, *ADAPTERS, *TRAINED_ON, *HELD_OUT):
+            foreign.settings[key] = "FILL_IN"
+            notes.append((key, f"{_words(value)}: a shell variable that is not set there; fill it in"))
+    return notes
+
+
 def _train(foreign: Foreign, place: Path, output: str, translated: Translated) -> None:
     settings = foreign.settings
-    top: dict[str, Any] = {}
     train: dict[str, Any] = {}
+    plugins = any(settings.get(key) for key in ("external_plugins", "custom_register_path"))
     for key, value in settings.items():
         if value in (None, "", []) or key in foreign_names().needless:
             continue
-        found = _read(key, value, top)
-        if isinstance(found, str):
-            translated.left_out.append((key, f"{_words(value)}: {found}"))
-        else:
-            train |= found
+        found = _read(key, value)
+        problem = found if isinstance(found, str) else _take(found, train, plugins)
+        if problem:
+            translated.left_out.append((key, f"{_words(value)}: {problem}"))
     data = plan_data(foreign, place, translated.commands, translated.left_out)
+    top = {"gpus": "auto"} | {key: train.pop(key) for key in OWN if key in train}
     _finish(foreign, top, train, data)
+    default = _add_defaults(foreign.program, train)
     model = first_of(settings, *MODELS)
     translated.left_out += [] if model else [("model", "not named; fill it in")]
     ours = {"model": model or "FILL_IN", **data, **top, "train": train}
-    translated.yaml = yaml.safe_dump(ours, sort_keys=False, allow_unicode=True)
+    text = yaml.safe_dump(ours, sort_keys=False, allow_unicode=True)
+    reason = f"# {foreign.program}'s own defaults, where nothing was said"
+    translated.yaml = text.replace(f"\n  {default}:", f"\n  {reason}\n  {default}:") if default else text
     translated.commands += [f"swiftagent sft {output}", *_afterwards(settings)]
 
 
@@ -102,44 +122,72 @@ def _words(value: Any) -> str:
 
 
 def _finish(foreign: Foreign, top: dict[str, Any], train: dict[str, Any], data: dict[str, Any]) -> None:
-    """The defaults that differ from ms-swift's, and what depends on two settings."""
-    top.setdefault("gpus", "auto")
+    """What depends on two settings."""
     if "quant_bits" in train:
         train.setdefault("quant_method", "bnb")
-    if foreign.program == "LLaMA-Factory" and train.get("tuner_type") == "lora":
-        train.setdefault("lora_alpha", 2 * int(train.get("lora_rank", 8)))
-    if foreign.program == "Axolotl":
-        train.setdefault("tuner_type", "full")
     for key in ("eval_steps", "save_steps"):  # Axolotl counts times an epoch, ms-swift takes a share of the run
         if isinstance(times := train.get(key), float) and times < 0:
             train[key] = round(-1 / times / max(1, float(train.get("num_train_epochs", 1))), 6)
-    if "val" in data:
-        train.pop("split_dataset_ratio", None)
+    if "micro_batch_size" in foreign.settings and "max_epochs" in train:  # Megatron's own name
+        train["num_train_epochs"] = train.pop("max_epochs")
+    if foreign.settings.get("one_process") and "gradient_accumulation_steps" in train:
+        accumulated = train.pop("gradient_accumulation_steps")
+        top["sequences_per_step"] = accumulated * train.get("per_device_train_batch_size", 1)
+    if "sequences_per_step" in top:
+        train.pop("gradient_accumulation_steps", None)
+    # ms-swift takes one of each pair; steps are what transformers takes where both are given.
+    for key, stronger in (("warmup_ratio", "warmup_steps"), ("split_dataset_ratio", "val"), ("fsdp_config", "")):
+        if train.get(stronger) or stronger in data or (key == "fsdp_config" and "fsdp" not in train):
+            train.pop(key, None)
+
+
+def _add_defaults(program: str, train: dict[str, Any]) -> str:
+    """Add the program's defaults that differ from ms-swift's; returns the first that is added, "" without one."""
+    defaults = dict(foreign_names().defaults.get(program, {}))
+    if train.get("tuner_type", defaults.get("tuner_type")) == "full":
+        defaults = {key: value for key, value in defaults.items() if not key.startswith("lora_")}
+    elif program == "LLaMA-Factory":
+        defaults["lora_alpha"] = 2 * int(train.get("lora_rank", 8))
+    added = [key for key in defaults if key not in train]
+    train |= {key: defaults[key] for key in added}
+    return added[0] if added else ""
 
 
 # values
 # ------------------------------------------------------------------------------------------------------------------
 
 
-def _read(key: str, value: Any, top: dict[str, Any]) -> Found:
+def _take(found: dict[str, Any], train: dict[str, Any], plugins: bool) -> str:
+    """Put options into `train`; returns what is wrong with one, "" where nothing is."""
+    for name, value in found.items():
+        checked, problem = (value, "") if name in OWN else check_value(name, value, plugins)
+        if problem:
+            return problem
+        train.setdefault(name, checked) if name in OWN else train.__setitem__(name, checked)
+    return ""
+
+
+def _read(key: str, value: Any) -> Found:
     """A setting by the table, by what its text says, or by today's name."""
     listed = foreign_names().values.get(key, {})
     found = listed.get(str(value).lower(), listed.get("otherwise"))
     if found is None:
-        return READ[key](value) if key in READ else _taken(key, value, top)
+        return READ[key](value) if key in READ else _named(key, value)
     return found.format(value) if isinstance(found, str) else found
 
 
-def _taken(key: str, value: Any, top: dict[str, Any]) -> Found:
-    """A setting by today's name; our own keys are put into `top`."""
+def _named(key: str, value: Any) -> Found:
     today = foreign_names().today.get(key, key)
     if today in OWN:
-        top.setdefault(today, int(value) if str(value).isdigit() else value)
-        return {}
-    if today not in options():
-        return "has no counterpart; left out"
-    checked, problem = check_value(today, value, plugins=True)
-    return problem or {today: checked}
+        return {today: int(value) if str(value).isdigit() else value}
+    if today in OURS:
+        return f"set by {OURS[today]}"
+    return {today: value} if today in options() else "has no counterpart; left out"
+
+
+def _run_name(value: Any) -> Found:
+    is_folder = re.fullmatch(r"\w[\w.-]*", str(value))
+    return {"name": str(value)} if is_folder else "no name of a folder; `name:` names the run"
 
 
 def _model_type(value: Any) -> Found:
@@ -148,6 +196,8 @@ def _model_type(value: Any) -> Found:
 
 
 def _targets(value: Any) -> Found:
+    if isinstance(value, str) and re.search(r"[\\^$*+(|\[]", value):
+        return {"target_regex": value}
     listed, targets = value if isinstance(value, list) else str(value).split(","), foreign_names().targets
     names = [str(part).strip() for part in listed]
     return {"target_modules": [name for part in names for name in targets.get(part, [part])]}
@@ -162,6 +212,8 @@ def _deepspeed(value: Any) -> Found:
 READ: dict[str, Callable[[Any], Found]] = {
     "adapter": lambda value: {"tuner_type": value},
     "model_type": _model_type,
+    "run_name": _run_name,
+    "optimizer": lambda value: {"optim": value},
     **dict.fromkeys(("lora_target", "lora_target_modules", "target_modules"), _targets),
     **dict.fromkeys(("deepspeed", "deepspeed_config_path"), _deepspeed),
     # Negative until `_finish` knows the number of epochs.

@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from itertools import groupby, takewhile
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,7 +24,7 @@ HELD_OUT = ("eval_dataset", "val_dataset", "test_datasets", "custom_val_dataset_
 
 
 Program = Literal["LLaMA-Factory", "ms-swift", "Axolotl", "Unsloth"]
-Task = Literal["train", "check", "eval", "export", "infer", "serve"]
+Task = Literal["train", "check", "eval", "export", "infer", "serve", "other"]
 
 
 class ScriptCall(msgspec.Struct, frozen=True):
@@ -36,13 +37,15 @@ class ScriptCall(msgspec.Struct, frozen=True):
 
 class ForeignNames(msgspec.Struct, frozen=True):
     """The table: `today` is the name of today by the former one; `values` give for a setting's value the options that
-    mean the same, or why there are none; `needless` settings are not carried over. `commands` and `verbs` are patterns
-    of a command's words, `calls` those of a script."""
+    mean the same, or why there are none; `needless` settings are not carried over; `defaults` differ from ms-swift's; `kinds` say of a training that it is
+    no supervised one. `commands` and `verbs` are patterns of a command's words, `calls` those of a script."""
 
     today: dict[str, str]
     values: dict[str, dict[str, dict[str, Any] | str]]
     targets: dict[str, list[str]]
     needless: set[str]
+    defaults: dict[Program, dict[str, Any]]
+    kinds: list[str]
     commands: dict[Program, str]
     verbs: dict[Task, str]
     calls: dict[str, ScriptCall]
@@ -73,34 +76,54 @@ def read_foreign(text: str, name: str) -> list[Foreign]:
     """Every task in the text, in order. Raises ConfigError where there is none, or a command that no shell reads."""
     if name.endswith(".py") or re.search(r"(?m)^\s*(from|import) (unsloth|trl|transformers|peft)\b", text):
         return [_of_script(text, name)]
-    return _of_commands(text, name) or [_of_yaml(text, name)]
+    return list(_of_commands(text, name)) or [_of_yaml(text, name)]
 
 
 # commands
 # ---------------------------------------------------------------------------------------------------------------
 
+_FILE = "config"  # the option, and the word without one, that name a YAML
+_HERE_DOCUMENT = re.compile(
+    r"(?ms)^[^\n]*?(?:(?:>|tee)\s*(?P<before>\S+)\s*)?<<-?\s*['\"]?(?P<end>\w+)['\"]?(?:\s*>\s*(?P<behind>\S+))?"
+    r"[^\n]*\n(?P<text>.*?)^\s*(?P=end)\s*$"
+)
+_SHELL = re.compile(
+    r"""(?msx) (?P<quoted> (?<!\w) (?: '[^']*' | "(?:\\.|[^"\\])*" ) )
+    | ^[ \t]*\#[^\n]*(?:\n|\Z)
+    | (?P<goes_on> (?: \\ | (?<=\s)[\^`] ) [ \t]* (?:\#[^\n]*)? (?:\n|\Z) )
+    | (?<!\S)\#[^\n]*?(?=\\?[ \t]*$)"""
+)
+_ARRAY = re.compile(r"(?ms)^\s*(\w+)=\(\s*(.*?)\s*\)\s*$")
+_SET = re.compile(r"""(?:^|(?<=[\s;]))([A-Za-z_]\w*)=("[^"]*"|'[^']*'|\([^)]*\)|[^\s;'"]+)""")
+_VARIABLE = re.compile(r'"?\$\{(\w+)\[@\]\}"?|\$\{(\w+)(?::?-([^}]*))?\}|\$(\w+)')
+_PRODUCT = re.compile(r"\$\(\(?\s*(?:expr\s+)?(\d+(?:\s*\\?[*/]\s*\d+)+)\s*\)?\)")
 
-def _of_commands(text: str, name: str) -> list[Foreign]:
-    found = []
+
+def _of_commands(text: str, name: str) -> Iterator[Foreign]:
+    files: dict[str, str] = {}
+
+    def kept(document: re.Match[str]) -> str:
+        files[document["before"] or document["behind"]] = document["text"]
+        return ""
+
     environment: dict[str, str] = {}
-    for line in _lines(text):
-        environment |= dict(re.findall(r"\b(NPROC_PER_NODE|CUDA_VISIBLE_DEVICES)=([\w,]+)", line))
-        program = next((one for one, pattern in foreign_names().commands.items() if re.search(pattern, line)), None)
-        words = _words_of(line, name) if program else []
-        in_file = next((word for word in words if word.endswith((".yaml", ".yml"))), "")
-        if program and (in_file or any(word.startswith("--") for word in words)):
-            settings = _settings(words, environment)
-            found.append(_task_of(program, words, {**_named_yaml(in_file, name), **settings} if in_file else settings))
-    return found
+    for line in _lines(_HERE_DOCUMENT.sub(kept, text), environment):
+        for words in _commands_of(line, name):
+            at, program, verb = _program_of(words)
+            settings = _settings(words, at, program, environment) if program else {}
+            if in_file := settings.pop(_FILE, ""):
+                settings = {**_named_yaml(in_file, files, name), **settings}
+            if program and set(settings) - {"gpus", "nodes"}:
+                yield _task_of(program, verb, settings, name)
 
 
-def _named_yaml(word: str, name: str) -> dict[str, Any]:
-    """The YAML that a command names, from here or from the command's own folder. Raises ConfigError."""
+def _named_yaml(word: str, files: dict[str, str], name: str) -> dict[str, Any]:
+    """The YAML that a command names: from the same script, from here or from its own folder. Raises ConfigError."""
     path = near(word, Path(name).parent)
-    if path is None:
+    if path is None and word not in files:
         remedy = f"translate that file: configs from {word}"
         raise ConfigError(f"{name}: its command names {word}, which is not here; {remedy}")
-    return _of_yaml(path.read_text(encoding="utf-8-sig"), str(path)).settings
+    return _mapping(path.read_text(encoding="utf-8-sig") if path else files[word], word)
 
 
 def near(word: str, place: Path) -> Path | None:
@@ -109,58 +132,112 @@ def near(word: str, place: Path) -> Path | None:
     return next((path for folder in folders if (path := folder / word).is_file()), None)
 
 
-def _lines(text: str) -> list[str]:
-    """The lines of a script without comments, continued ones as one, with the variables that it sets put in place."""
-    kept = "\n".join(line.rstrip() for line in text.splitlines() if not line.lstrip().startswith("#"))
-    return _with_variables(re.sub(r"\\\n", " ", kept)).splitlines()
+def _lines(text: str, environment: dict[str, str]) -> Iterator[str]:
+    """The lines of a script without comments, continued ones as one, with the variables that it sets put in place;
+    `environment` gets those. A line break within quotes is a NUL."""
+
+    def on_one_line(found: re.Match[str]) -> str:
+        quoted = (found["quoted"] or "").replace("\\\n", "").replace("\n", "\0")
+        return quoted or (" " if found["goes_on"] else "")
+
+    text = _ARRAY.sub(lambda found: f"{found[1]}=({' '.join(found[2].split())})", _SHELL.sub(on_one_line, text))
+    for line in text.splitlines():
+        line = _VARIABLE.sub(
+            lambda found: environment.get(found[1] or found[2] or found[4], found[0] if found[3] is None else found[3]),
+            line,
+        )
+        line = _PRODUCT.sub(_worked_out, line)
+        environment |= {key: value.strip("()") if value[0] == "(" else value.strip("\"'") for key, value in _SET.findall(line)}
+        yield line
 
 
-def _words_of(line: str, name: str) -> list[str]:
+def _worked_out(found: re.Match[str]) -> str:
+    """`32 / 8 / 2` as a shell reckons it, from left to right in whole numbers."""
+    value, *rest = re.findall(r"\d+|[*/]", found[1])
+    for sign, number in zip(rest[::2], map(int, rest[1::2]), strict=True):
+        if not number:
+            return found[0]
+        value = int(value) // number if sign == "/" else int(value) * number
+    return str(value)
+
+
+def _commands_of(line: str, name: str) -> Iterator[list[str]]:
+    """The words of each command of a line, without where its output goes."""
+    if not any(re.search(pattern, line) for pattern in foreign_names().commands.values()):
+        return
+    lexer = shlex.shlex(line, posix=True, punctuation_chars=";&|")
+    lexer.whitespace_split, lexer.commenters = True, ""
     try:
-        return shlex.split(line, comments=True)
+        words = list(lexer)
     except ValueError as error:
         raise ConfigError(f"{name}: its command cannot be read: {error}: {line.strip()[:100]}") from None
+    for ends, group in groupby(words, key=lambda word: not word.strip(";&|")):
+        if not ends:
+            taken = takewhile(lambda word: not re.match(r"\d?>", word), group)
+            yield [word.replace("\0", "\n") for word in taken]
 
 
-def _task_of(program: Program, words: list[str], settings: dict[str, Any]) -> Foreign:
-    verb = " ".join(word for word in words[: _first_option(words)] if "=" not in word)
-    stage, verbs = str(settings.get("stage", "")), foreign_names().verbs
-    named: Task = next(
-        (task for task, pattern in verbs.items() if re.search(pattern, verb) or re.fullmatch(pattern, stage)), "train"
-    )
+def _program_of(words: list[str]) -> tuple[int, Program | None, str]:
+    """Where a command names its program, which one that is, and the words that say what it is to do."""
+    for at in range(len(words)):
+        for program, pattern in foreign_names().commands.items():
+            if found := re.match(rf"(?:{pattern})(?=\s|$)", " ".join(words[at : at + 2])):
+                return at, program, found[0]
+    return 0, None, ""
+
+
+def _task_of(program: Program, verb: str, settings: dict[str, Any], name: str) -> Foreign:
+    named: Task = next((task for task, pattern in foreign_names().verbs.items() if re.search(pattern, verb)), "train")
+    if named == "other":
+        fact = f"`{verb}` has no counterpart"
+        raise ConfigError(f"{name}: {fact}; of trainings supervised fine-tuning is done alone")
     task = _task_by_settings(settings) if named == "train" and program == "LLaMA-Factory" else named
-    return Foreign(program, task, settings)
+    return _supervised(Foreign(program, task, settings), name)
 
 
-def _first_option(words: list[str]) -> int:
-    """Where the program's own options begin: behind its name, and not behind those of a launcher."""
-    script = next((at for at, word in enumerate(words) if word.endswith((".py", "-cli")) or word == "swift"), 0)
-    return next((at for at, word in enumerate(words) if at > script and word.startswith("--")), len(words))
+def _supervised(foreign: Foreign, name: str) -> Foreign:
+    """The same; a training of another kind raises ConfigError."""
+    for key in foreign_names().kinds if foreign.task == "train" else ():
+        if str(foreign.settings.get(key) or "sft").lower() not in ("sft", "true", "false"):
+            fact = f"{key}: {foreign.settings[key]}: no supervised fine-tuning, the one training that is done here"
+            raise ConfigError(f"{name}: {fact}; without this line the rest is translated")
+    return foreign
 
 
-def _settings(words: list[str], environment: dict[str, str]) -> dict[str, Any]:
+def _settings(words: list[str], at: int, program: Program, environment: dict[str, str]) -> dict[str, Any]:
+    """The options behind a program's name, and the GPUs and machines that its launcher or environment gives it."""
+    launcher, settings = options_of(words[:at]), options_of(words[at + 1 :])
+    visible = environment.get("CUDA_VISIBLE_DEVICES") or str(launcher.get("include", "")).partition(":")[2]
+    each = [launcher.get(key) for key in ("nproc_per_node", "num_processes", "num_gpus")]
+    processes = next(filter(None, [*each, environment.get("NPROC_PER_NODE")]), None)
+    shown = len(visible.split(",")) if visible else None
+    if program == "ms-swift" and not processes and (shown or 1) > 1:
+        settings["one_process"] = True  # it spreads one copy of the model over the GPUs
+    found = {"gpus": processes or shown, "nodes": launcher.get("nnodes") or environment.get("NNODES")}
+    found["config_file"] = launcher.get("config_file")
+    return {key: str(value) for key, value in found.items() if value} | settings
+
+
+def options_of(words: list[str]) -> dict[str, Any]:
+    """Options with their values, also as `key=value`; a YAML or JSON file that stands for itself is the config."""
     settings: dict[str, Any] = {}
-    visible = environment.get("CUDA_VISIBLE_DEVICES", "")
-    if processes := environment.get("NPROC_PER_NODE") or (visible and len(visible.split(","))):
-        settings["gpus"] = str(processes)
     key = ""
     for word in words:
+        name, given, value = word.lstrip("-").partition("=")
         if word.startswith("--"):
-            key, given, value = word[2:].partition("=")
+            key = name.replace("-", "_")
             settings[key] = _plain(value) if given else True
             key = "" if given else key  # `--key=value` takes no further word
+        elif re.match("-[a-z]", word):
+            key = ""
         elif key:
             before = settings[key]
             settings[key] = _plain(word) if before is True else [*listed_of(before), _plain(word)]
+        elif given and name.isidentifier():
+            settings[name] = _plain(value)
+        elif word.endswith((".yaml", ".yml", ".json")):
+            settings[_FILE] = word
     return settings
-
-
-def _with_variables(text: str) -> str:
-    """Shell variables that the text itself sets, and quotients of two numbers, put in place."""
-    for name, value in re.findall(r"(?m)(?:^|\s)([A-Za-z_]\w*)=([\w.,/:-]+)(?=\s|;|$)", text):
-        text = re.sub(rf"\$(?:{name}\b|{{{name}}})", value, text)
-    divided = re.compile(r"\$\(\(?\s*(?:expr\s+)?(\d+)\s*/\s*(\d+)\s*\)?\)")
-    return divided.sub(lambda found: str(int(found[1]) // int(found[2])) if int(found[2]) else found[0], text)
 
 
 def _plain(word: str) -> Any:
@@ -172,6 +249,24 @@ def _plain(word: str) -> Any:
 
 
 def _of_yaml(text: str, name: str) -> Foreign:
+    settings = _mapping(text, name)
+    places = {"file_name", "hf_hub_url", "ms_hub_url"}
+    if settings and all(isinstance(item, dict) and places & set(item) for item in settings.values()):
+        folder = str(Path(name).absolute().parent)
+        return Foreign("LLaMA-Factory", "check", {"dataset": ",".join(settings), "dataset_dir": folder})
+    if not {*MODELS, *ADAPTERS, *TRAINED_ON, *HELD_OUT} & set(settings):
+        fact = "names no model, no adapter and no data"
+        raise ConfigError(f"{name}: {fact}: no config of LLaMA-Factory, ms-swift or Axolotl")
+    if isinstance(settings.get("train"), dict):
+        raise ConfigError(f"{name}: a config of swiftagent already: `swiftagent sft {name}` trains it")
+    if "base_model" in settings:
+        return _supervised(Foreign("Axolotl", "train", settings), name)
+    if {"model_name_or_path", "finetuning_type", "export_dir"} & set(settings):
+        return _supervised(Foreign("LLaMA-Factory", _task_by_settings(settings), settings), name)
+    return _supervised(Foreign("ms-swift", "train", settings), name)
+
+
+def _mapping(text: str, name: str) -> dict[str, Any]:
     try:
         value = load(text)
     except yaml.YAMLError as error:
@@ -179,16 +274,7 @@ def _of_yaml(text: str, name: str) -> Foreign:
     if not isinstance(value, dict):
         known = "a command of LLaMA-Factory, ms-swift or Axolotl, nor an Unsloth script"
         raise ConfigError(f"{name}: neither a YAML mapping nor {known}")
-    settings = {str(key): item for key, item in value.items()}
-    places = {"file_name", "hf_hub_url", "ms_hub_url"}
-    if value and all(isinstance(item, dict) and places & set(item) for item in value.values()):
-        folder = str(Path(name).absolute().parent)
-        return Foreign("LLaMA-Factory", "check", {"dataset": ",".join(settings), "dataset_dir": folder})
-    if "base_model" in settings:
-        return Foreign("Axolotl", "train", settings)
-    if {"model_name_or_path", "finetuning_type", "export_dir"} & set(settings):
-        return Foreign("LLaMA-Factory", _task_by_settings(settings), settings)
-    return Foreign("ms-swift", "train", settings)
+    return {str(key): item for key, item in value.items()}
 
 
 def is_foreign(settings: Mapping[str, Any]) -> bool:
