@@ -11,13 +11,22 @@ from typing import Any
 import msgspec
 import yaml
 
-from swiftagent.train.foreign_commands import command, command_of, first_of, plan_data
 from swiftagent.train.config import OURS
-from swiftagent.train.foreign_text import ADAPTERS, HELD_OUT, MODELS, TRAINED_ON, Foreign, foreign_names, is_true, read_foreign
+from swiftagent.train.foreign_commands import command, command_of, first_of, plan_data
+from swiftagent.train.foreign_text import (
+    ADAPTERS,
+    HELD_OUT,
+    MODELS,
+    OWN,
+    TRAINED_ON,
+    Foreign,
+    foreign_names,
+    is_true,
+    read_foreign,
+)
 from swiftagent.train.options import check_value, options
 
 _UNSET = re.compile(r"\$[\w{(@]")
-OWN = ("name", "gpus", "nodes", "sequences_per_step")
 Found = dict[str, Any] | str  # options of ms-swift, or why there is none
 
 
@@ -86,7 +95,8 @@ def _train(foreign: Foreign, place: Path, output: str, translated: Translated) -
     train: dict[str, Any] = {}
     plugins = any(settings.get(key) for key in ("external_plugins", "custom_register_path"))
     for key, value in settings.items():
-        if value in (None, "", []) or key in foreign_names().needless:
+        on_benchmarks = key == "eval_dataset" and foreign.program == "ms-swift"
+        if value in (None, "", []) or (key in foreign_names().needless and not on_benchmarks):
             continue
         found = _read(key, value)
         problem = found if isinstance(found, str) else _take(found, train, plugins)
@@ -191,6 +201,8 @@ def _run_name(value: Any) -> Found:
 
 
 def _model_type(value: Any) -> Found:
+    if re.search("For[A-Z]", str(value)):
+        return "a class of transformers; the model's own is found by its config"
     is_old = check_value("model_type", value)[1]
     return "a name of an older version; today's is found by the model's name" if is_old else {"model_type": value}
 
@@ -209,14 +221,20 @@ def _deepspeed(value: Any) -> Found:
     return {"deepspeed": f"zero{stage[1]}" + ("_offload" if "offload" in text else "") if stage else str(value)}
 
 
+def _an_epoch(key: str, times: float) -> Found:
+    strategy = "no" if times <= 0 else "epoch" if times == 1 else ""
+    return {f"{key}_strategy": strategy} if strategy else {f"{key}_steps": -times}
+
+
 READ: dict[str, Callable[[Any], Found]] = {
     "adapter": lambda value: {"tuner_type": value},
     "model_type": _model_type,
     "run_name": _run_name,
+    "eval_dataset": lambda value: {"eval_dataset": value},
     "optimizer": lambda value: {"optim": value},
     **dict.fromkeys(("lora_target", "lora_target_modules", "target_modules"), _targets),
     **dict.fromkeys(("deepspeed", "deepspeed_config_path"), _deepspeed),
     # Negative until `_finish` knows the number of epochs.
-    "evals_per_epoch": lambda value: {"eval_steps": -float(value)},
-    "saves_per_epoch": lambda value: {"save_steps": -float(value)},
+    "evals_per_epoch": lambda value: _an_epoch("eval", float(value)),
+    "saves_per_epoch": lambda value: _an_epoch("save", float(value)),
 }

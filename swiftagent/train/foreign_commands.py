@@ -14,9 +14,11 @@ from swiftagent.train.foreign_text import (
     ADAPTERS,
     HELD_OUT,
     MODELS,
+    OWN,
     TRAINED_ON,
     Foreign,
     foreign_names,
+    is_true,
     listed_of,
     near,
 )
@@ -50,8 +52,9 @@ def command(*parts: Any) -> str:
 def plan_data(foreign: Foreign, place: Path, commands: list[str], notes: Notes) -> dict[str, Any]:
     """`data` and `val` of our config; `commands` get those that write these files, `notes` what is to be noted."""
     settings = foreign.settings
-    trained = names_of(first_of(settings, *TRAINED_ON))
-    held_out = names_of(first_of(settings, *HELD_OUT))
+    held = HELD_OUT[1:] if foreign.program == "ms-swift" else HELD_OUT  # whose eval_dataset names benchmarks
+    trained, held_out = (names_of([settings.get(key) for key in keys]) for keys in (TRAINED_ON, held))
+    notes += filter(None, map(_how_read, listed_of(settings.get("datasets"))))
     found: dict[str, Any] = {"data": "FILL_IN.jsonl"}
     mixed = any(_number(settings.get(key)) > 0 for key in ("self_cognition_sample", "train_dataset_mix_ratio"))
     if foreign.program == "ms-swift" and (mixed or any(map(_is_of_a_mix, trained))):
@@ -64,6 +67,17 @@ def plan_data(foreign: Foreign, place: Path, commands: list[str], notes: Notes) 
     if held_out:
         found["val"] = _files(foreign, held_out, place, commands, notes)
     return found
+
+
+def _how_read(entry: Any) -> tuple[str, str] | None:
+    """What an entry of Axolotl says of its rows, which are recognised here by what they hold."""
+    more = dict(entry) if isinstance(entry, dict) else {}
+    place = more.pop("path", "")
+    usual = {"type": str, "ds_type": str, "data_files": (str, list)}
+    said = [f"{key}: {value}" for key, value in more.items() if not isinstance(value, usual.get(key, ()))]
+    said = [text for text in said if text != "split: train"]
+    reason = "rows are recognised by what they hold; see the ledger of `convert`"
+    return (f"dataset {place}", f"{', '.join(said)}: {reason}") if said else None
 
 
 def names_of(value: Any) -> list[str]:
@@ -96,7 +110,9 @@ def sources_of(foreign: Foreign, names: Iterable[str], place: Path) -> tuple[lis
             notes.append((f"dataset {name}", f"no entry of that name in {place_of}; put its file in the command"))
             found.append(f"{folder}/{name}.json")
         else:
-            found.append(name if _is_file(name) or foreign.program == "ms-swift" else f"hf::{name}")
+            hub = "ms" if foreign.program == "ms-swift" and not is_true(foreign.settings.get("use_hf")) else "hf"
+            plain = name.partition("#")[0]
+            found.append(plain if _is_file(plain) else f"{hub}::{plain}")
     return found, notes
 
 
@@ -176,39 +192,77 @@ def _number(value: Any) -> float:
 def command_of(foreign: Foreign, place: Path) -> tuple[list[str], Notes]:
     """Our commands for one task that is no training, and (name, reason) of what they do not carry over."""
     settings, task = foreign.settings, foreign.task
+    on_rows = any(is_true(settings.get(key)) for key in ("load_data_args", "load_dataset_config", "load_dataset"))
+    if task == "infer" and (on_rows or first_of(settings, *HELD_OUT)):
+        task = "eval"
     named = first_of(settings, *HELD_OUT, "dataset") if task in ("eval", "check") else None
-    sources, notes = sources_of(foreign, names_of(named), place)
+    sets = names_of(settings.get("task") or (named if foreign.verb.endswith(" eval") else None))
+    sources, notes = sources_of(foreign, () if sets else names_of(named), place)
+    words, carried = _words_of(foreign, task, sources, [name.partition("_")[0] for name in sets])
     # Settings of a training say how the model was made; only what is no such setting is missed here.
     names = foreign_names()
-    known = {*names.needless, *ADAPTERS, *names.today, *options(), "stage", "port", "default_system"}
-    unused = [key for key, value in settings.items() if key not in known and value not in (None, "")]
-    left_out = [(key, f"not needed to {task}, or without a counterpart") for key in unused]
-    return _commands(foreign, sources), [*notes, *left_out]
+    known = {*names.needless, *ADAPTERS, *names.today, *options(), *OWN} - {*names.asked} | carried
+    for key, value in settings.items():
+        if key not in known and value not in (None, "", False, "false"):
+            reason = names.asked.get(key) or names.values.get(key, {}).get("otherwise")
+            missed = f"not needed to {task}, or without a counterpart"
+            notes.append((key, reason if isinstance(reason, str) else missed))
+    return words, notes
 
 
-def _commands(foreign: Foreign, sources: list[str]) -> list[str]:
+def _words_of(foreign: Foreign, task: str, sources: list[str], sets: list[str]) -> tuple[list[str], set[str]]:
+    """The command lines, and the settings that they carry."""
     settings = foreign.settings
-    adapters = first_of(settings, *ADAPTERS)
-    model = ("--model", first_of(settings, *MODELS))
-    adapter = ("--adapter", str(adapters[0] if isinstance(adapters, list) else adapters or "").split(",")[0])
-    match foreign.task:
+    name, _, adapter = str(next(iter(names_of(first_of(settings, *ADAPTERS))), "")).rpartition("=")
+    model = [("--model", first_of(settings, *MODELS)), ("--adapter", adapter)]
+    engine = ("--engine", "vllm" if settings.get("infer_backend") == "vllm" else "")
+    steps = ("--step-tokens", settings.get("max_new_tokens"))
+    match task:
         case "eval":
-            # Gold is read as training data is; an entry of dataset_info.json becomes a file first.
-            first = [command("swiftagent", "convert", sources, ("-o", _TEST))] if "#" in "".join(sources) else []
+            # Gold is read as training data is; an entry of dataset_info.json and a hub's rows become a file first.
+            is_elsewhere = any("#" in source or "::" in source for source in sources)
+            first = [command("swiftagent", "convert", sources, ("-o", _TEST))] if is_elsewhere else []
             data = [("--data", source) for source in ([_TEST] if first else sources or ["FILL_IN.jsonl"])]
-            rest: list[Any] = [("--step-tokens", settings.get("max_new_tokens")), ("-o", settings.get("output_dir"))]
-            return [*first, command("swiftagent", "eval", model, adapter, *data, *rest)]
+            rows = int(max(_number(settings.get("max_samples")), _counted(names_of(first_of(settings, *HELD_OUT)))))
+            output = first_of(settings, "output_dir", "save_dir")
+            rest: list[Any] = [engine, steps, ("-n", max(0, rows)), ("--evalscope", sets), ("-o", output)]
+            line = command("swiftagent", "eval", *model, *data, *rest)
+            return [*first, line], {"max_samples", "task", "save_dir", "eval_backend"}
         case "export":
-            output = first_of(settings, "export_dir", "output_dir") or "merged"
-            size = f"{settings['export_size']}GB" if settings.get("export_size") else ""
-            how = [("-o", output), ("--max-shard-size", size)]
-            pushed = first_of(settings, "export_hub_model_id", "hub_model_id")
-            push = [command("swiftagent", "export", "push", output, pushed)] if pushed else []
-            return [command("swiftagent", "export", "merge", model, adapter, *how), *push]
+            return _exports(foreign, model, adapter)
         case "check":
             convert = command("swiftagent", "convert", sources or "FILL_IN.json", ("-o", _CHECKED))
-            return [convert, command("swiftagent", "inspect", _CHECKED, "--check", model)]
-        case "infer":
-            system = ("--system", first_of(settings, "system", "default_system"))
-            return [command("swiftagent", "infer", "--react", model, adapter, system)]
-    return [command("swiftagent", "serve", model, adapter, ("--port", settings.get("port")))]
+            return [convert, command("swiftagent", "inspect", _CHECKED, "--check", model[0])], set()
+    cold = ("--temperature", str(settings.get("temperature", "")))
+    if task == "infer":
+        system = ("--system", first_of(settings, "system", "default_system"))
+        line = command("swiftagent", "infer", "--react", *model, engine, cold, system, steps)
+        return [line], {"temperature", "default_system"}
+    named = ("--name", settings.get("served_model_name") or name)
+    place = [("--host", settings.get("host")), ("--port", settings.get("port"))]
+    line = command("swiftagent", "serve", *model, engine, cold, steps, named, *place)
+    return [line], {"temperature", "host", "port", "served_model_name"}
+
+
+def _exports(foreign: Foreign, model: list[Any], adapter: str) -> tuple[list[str], set[str]]:
+    settings, export = foreign.settings, ["swiftagent", "export"]
+    output = first_of(settings, "export_dir", "output_dir") or "merged"
+    pushed, ollama = first_of(settings, "export_hub_model_id", "hub_model_id"), is_true(settings.get("to_ollama"))
+    bits = first_of(settings, "quant_bits", "export_quantization_bit", "quant_method")
+    if is_true(settings.get("to_cached_dataset")):
+        sources = names_of(first_of(settings, *TRAINED_ON)) or ["FILL_IN.json"]
+        return [command("swiftagent", "convert", sources, ("-o", _CHECKED))], {"to_cached_dataset"}
+    if ollama:
+        return [command(export, "ollama", *model, ("-o", output))], {"to_ollama"}
+    if adapter or not (pushed or bits):
+        size = f"{settings['export_size']}GB" if settings.get("export_size") else ""
+        lines = [command(export, "merge", *model, ("-o", output), ("--max-shard-size", size))]
+    else:
+        lines, output = [], str(model[0][1])
+    if bits:
+        how, file = "q8_0" if str(bits) == "8" else "q4_K_M", f"{Path(settings.get('output_dir') or output).name}.gguf"
+        lines.append(command(export, "gguf", output, ("-o", file), ("--quantize", how)))
+    if pushed:
+        on_hub = is_true(settings.get("use_hf")) or foreign.program == "LLaMA-Factory"
+        lines.append(command(export, "push", output, pushed, ("--hub", "hf" if on_hub else "")))
+    return lines, {"to_ollama", "push_to_hub"}

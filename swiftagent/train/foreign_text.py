@@ -19,6 +19,7 @@ from swiftagent.io.yaml_file import load
 
 MODELS = ("model", "model_name_or_path", "model_id_or_path", "base_model")
 ADAPTERS = ("adapter_name_or_path", "adapters", "ckpt_dir", "lora_model_dir")
+OWN = ("name", "gpus", "nodes", "sequences_per_step")  # top-level keys of ours that a setting may become
 TRAINED_ON = ("dataset", "datasets", "custom_train_dataset_path")
 HELD_OUT = ("eval_dataset", "val_dataset", "test_datasets", "custom_val_dataset_path")
 
@@ -37,13 +38,15 @@ class ScriptCall(msgspec.Struct, frozen=True):
 
 class ForeignNames(msgspec.Struct, frozen=True):
     """The table: `today` is the name of today by the former one; `values` give for a setting's value the options that
-    mean the same, or why there are none; `needless` settings are not carried over; `defaults` differ from ms-swift's; `kinds` say of a training that it is
-    no supervised one. `commands` and `verbs` are patterns of a command's words, `calls` those of a script."""
+    mean the same, or why there are none; `needless` settings are not carried over. `asked` of an option of trainings is
+    why other tasks miss it. `defaults` differ from ms-swift's; `kinds` say of a training that it is no supervised one.
+    `commands` and `verbs` are patterns of a command's words, `calls` those of a script."""
 
     today: dict[str, str]
     values: dict[str, dict[str, dict[str, Any] | str]]
     targets: dict[str, list[str]]
     needless: set[str]
+    asked: dict[str, str]
     defaults: dict[Program, dict[str, Any]]
     kinds: list[str]
     commands: dict[Program, str]
@@ -56,7 +59,8 @@ def foreign_names() -> ForeignNames:
     """The shipped table; it is read where another program's name is met."""
     table = load(Path(__file__).with_name("foreign.yaml").read_text(encoding="utf-8"))
     table["today"] = {former: today for today, names in table["former"].items() for former in names.split()}
-    table["values"] = {name: of for names, of in table["values"].items() for name in names.split()}
+    for key in ("values", "asked"):
+        table[key] = {name: of for names, of in table[key].items() for name in names.split()}
     table["needless"] = [*f"{table['needless']} {table['mixed']}".split(), *MODELS, *TRAINED_ON, *HELD_OUT]
     return msgspec.convert(table, ForeignNames)
 
@@ -70,6 +74,7 @@ class Foreign(msgspec.Struct):
     program: Program
     task: Task
     settings: dict[str, Any]
+    verb: str = ""  # of its command line
 
 
 def read_foreign(text: str, name: str) -> list[Foreign]:
@@ -94,7 +99,7 @@ _SHELL = re.compile(
     | (?<!\S)\#[^\n]*?(?=\\?[ \t]*$)"""
 )
 _ARRAY = re.compile(r"(?ms)^\s*(\w+)=\(\s*(.*?)\s*\)\s*$")
-_SET = re.compile(r"""(?:^|(?<=[\s;]))([A-Za-z_]\w*)=("[^"]*"|'[^']*'|\([^)]*\)|[^\s;'"]+)""")
+_SET = re.compile(r"""(?:^|(?<=[\s;]))([A-Za-z_]\w*)=("[^"$]*"|'[^']*'|\([^)]*\)|[^\s;'"$(]+)(?=[\s;]|$)""")
 _VARIABLE = re.compile(r'"?\$\{(\w+)\[@\]\}"?|\$\{(\w+)(?::?-([^}]*))?\}|\$(\w+)')
 _PRODUCT = re.compile(r"\$\(\(?\s*(?:expr\s+)?(\d+(?:\s*\\?[*/]\s*\d+)+)\s*\)?\)")
 
@@ -113,12 +118,13 @@ def _of_commands(text: str, name: str) -> Iterator[Foreign]:
             settings = _settings(words, at, program, environment) if program else {}
             if in_file := settings.pop(_FILE, ""):
                 settings = {**_named_yaml(in_file, files, name), **settings}
-            if program and set(settings) - {"gpus", "nodes"}:
+            if program and set(settings) - {"gpus", "nodes", "port"}:
                 yield _task_of(program, verb, settings, name)
 
 
 def _named_yaml(word: str, files: dict[str, str], name: str) -> dict[str, Any]:
     """The YAML that a command names: from the same script, from here or from its own folder. Raises ConfigError."""
+    word = re.sub(r"^\$\{?\w+\}?/", "", word)  # as "$SCRIPT_DIR/train.yaml" is
     path = near(word, Path(name).parent)
     if path is None and word not in files:
         remedy = f"translate that file: configs from {word}"
@@ -140,14 +146,15 @@ def _lines(text: str, environment: dict[str, str]) -> Iterator[str]:
         quoted = (found["quoted"] or "").replace("\\\n", "").replace("\n", "\0")
         return quoted or (" " if found["goes_on"] else "")
 
+    def value_of(found: re.Match[str]) -> str:
+        otherwise = found[0] if found[3] is None else found[3]
+        return environment.get(found[1] or found[2] or found[4], otherwise)
+
     text = _ARRAY.sub(lambda found: f"{found[1]}=({' '.join(found[2].split())})", _SHELL.sub(on_one_line, text))
     for line in text.splitlines():
-        line = _VARIABLE.sub(
-            lambda found: environment.get(found[1] or found[2] or found[4], found[0] if found[3] is None else found[3]),
-            line,
-        )
-        line = _PRODUCT.sub(_worked_out, line)
-        environment |= {key: value.strip("()") if value[0] == "(" else value.strip("\"'") for key, value in _SET.findall(line)}
+        line = _PRODUCT.sub(_worked_out, _VARIABLE.sub(value_of, line))
+        for key, value in _SET.findall(line):
+            environment[key] = value[1:-1] if value[0] in "('\"" else value
         yield line
 
 
@@ -192,14 +199,14 @@ def _task_of(program: Program, verb: str, settings: dict[str, Any], name: str) -
         fact = f"`{verb}` has no counterpart"
         raise ConfigError(f"{name}: {fact}; of trainings supervised fine-tuning is done alone")
     task = _task_by_settings(settings) if named == "train" and program == "LLaMA-Factory" else named
-    return _supervised(Foreign(program, task, settings), name)
+    return _supervised(Foreign(program, task, settings, verb), name)
 
 
 def _supervised(foreign: Foreign, name: str) -> Foreign:
     """The same; a training of another kind raises ConfigError."""
     for key in foreign_names().kinds if foreign.task == "train" else ():
         if str(foreign.settings.get(key) or "sft").lower() not in ("sft", "true", "false"):
-            fact = f"{key}: {foreign.settings[key]}: no supervised fine-tuning, the one training that is done here"
+            fact = f"{key}: {str(foreign.settings[key])[:60]}: no supervised fine-tuning, the one training that is done here"
             raise ConfigError(f"{name}: {fact}; without this line the rest is translated")
     return foreign
 
@@ -211,10 +218,10 @@ def _settings(words: list[str], at: int, program: Program, environment: dict[str
     each = [launcher.get(key) for key in ("nproc_per_node", "num_processes", "num_gpus")]
     processes = next(filter(None, [*each, environment.get("NPROC_PER_NODE")]), None)
     shown = len(visible.split(",")) if visible else None
-    if program == "ms-swift" and not processes and (shown or 1) > 1:
+    if program == "ms-swift" and not processes and "config_file" not in launcher and (shown or 1) > 1:
         settings["one_process"] = True  # it spreads one copy of the model over the GPUs
     found = {"gpus": processes or shown, "nodes": launcher.get("nnodes") or environment.get("NNODES")}
-    found["config_file"] = launcher.get("config_file")
+    found |= {"config_file": launcher.get("config_file"), "port": environment.get("API_PORT")}
     return {key: str(value) for key, value in found.items() if value} | settings
 
 
@@ -257,7 +264,7 @@ def _of_yaml(text: str, name: str) -> Foreign:
     if not {*MODELS, *ADAPTERS, *TRAINED_ON, *HELD_OUT} & set(settings):
         fact = "names no model, no adapter and no data"
         raise ConfigError(f"{name}: {fact}: no config of LLaMA-Factory, ms-swift or Axolotl")
-    if isinstance(settings.get("train"), dict):
+    if isinstance(settings.get("train"), dict) and "data" in settings:
         raise ConfigError(f"{name}: a config of swiftagent already: `swiftagent sft {name}` trains it")
     if "base_model" in settings:
         return _supervised(Foreign("Axolotl", "train", settings), name)
@@ -288,7 +295,9 @@ def _task_by_settings(settings: dict[str, Any]) -> Task:
         return "export"
     if is_true(settings.get("do_train", False)):
         return "train"
-    if any(is_true(settings.get(key, False)) for key in ("do_predict", "do_eval", "predict_with_generate")):
+    if "task" in settings or any(
+        is_true(settings.get(key)) for key in ("do_predict", "do_eval", "predict_with_generate")
+    ):
         return "eval"
     if "do_train" in settings:
         return "check"
