@@ -38,7 +38,7 @@ Fact = tuple[str, Any, str]  # key, whether it is so, what is wrong
 
 
 def _of_options(inputs: Inputs) -> Iterator[Fact]:
-    config, train, context = inputs.config, inputs.config.train, context_of(inputs)
+    config, train, context = inputs.config, inputs.config.train, context_of(inputs.folder)
     length = train.get("max_length") or 0
     yield (
         "train.new_special_tokens",
@@ -121,9 +121,9 @@ def is_gguf(model: str) -> bool:
     return folder.is_dir() and any(folder.glob("*.gguf")) and not (folder / "config.json").is_file()
 
 
-def context_of(inputs: Inputs) -> int:
-    """Tokens of the model's own context; 0 where its folder is not here, or does not say."""
-    known = read_object(inputs.folder / "config.json") if inputs.folder else {}
+def context_of(folder: Path | None) -> int:
+    """Tokens of a model's own context; 0 where its folder is not here, or does not say."""
+    known = read_object(folder / "config.json") if folder else {}
     inner = known.get("text_config")
     context = known.get("max_position_embeddings") or (inner or {}).get("max_position_embeddings")
     return context if isinstance(context, int) else 0

@@ -20,13 +20,14 @@ from swiftagent.train.foreign_text import (
     OWN,
     TRAINED_ON,
     Foreign,
+    Unset,
     foreign_names,
     is_true,
+    listed_of,
     read_foreign,
 )
 from swiftagent.train.options import check_value, options
 
-_UNSET = re.compile(r"\$[\w{(@]")
 Found = dict[str, Any] | str  # options of ms-swift, or why there is none
 
 
@@ -78,15 +79,21 @@ def translate(text: str, name: str, output: str = "CONFIG") -> Translated:
 
 
 def _without_unset(foreign: Foreign) -> list[tuple[str, str]]:
-    """Take shell variables out that the text does not set; a model, an adapter and data are to be filled in."""
-    notes = []
+    """Take values out that the text does not say; a model, an adapter and data are to be filled in."""
+    notes, names = [], foreign_names()
     for key, value in list(foreign.settings.items()):
-        if _UNSET.search(str(value)) and key not in foreign_names().needless:
-            foreign.settings.pop(key)
-            notes.append((key, f"{_words(value)}: a shell variable that is not set there"))
-        elif _UNSET.search(str(value)) and key in (*MODELS, *ADAPTERS, *TRAINED_ON, *HELD_OUT):
+        unset = next((item for item in listed_of(value) if isinstance(item, Unset)), None)
+        if unset is None:
+            continue
+        del foreign.settings[key]
+        is_place = key in (*MODELS, *ADAPTERS, *TRAINED_ON, *HELD_OUT)
+        if foreign.program != "Unsloth" and is_place:
             foreign.settings[key] = "FILL_IN"
-            notes.append((key, f"{_words(value)}: a shell variable that is not set there; fill it in"))
+        # A script passes on objects under many other names; of some settings nothing is missed.
+        is_named = foreign.program != "Unsloth" or names.today.get(key, key) in options()
+        is_named = is_named and names.values.get(key, {}).get("otherwise") != {}
+        if is_named and (key not in names.needless or foreign.settings.get(key)):
+            notes.append((key, f"{_words(unset)}: not written out there" + ("; fill it in" if is_place else "")))
     return notes
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import shlex
 from collections.abc import Iterator, Mapping
@@ -24,6 +25,7 @@ TRAINED_ON = ("dataset", "datasets", "custom_train_dataset_path")
 HELD_OUT = ("eval_dataset", "val_dataset", "test_datasets", "custom_val_dataset_path")
 
 
+_ONE_TRAINING = "no supervised fine-tuning, the one training that is done here"
 Program = Literal["LLaMA-Factory", "ms-swift", "Axolotl", "Unsloth"]
 Task = Literal["train", "check", "eval", "export", "infer", "serve", "other"]
 
@@ -65,7 +67,8 @@ def foreign_names() -> ForeignNames:
     return msgspec.convert(table, ForeignNames)
 
 
-NOT_READ = ScriptCall()
+class Unset(str):
+    """The text of a value that is known only where the program runs."""
 
 
 class Foreign(msgspec.Struct):
@@ -79,9 +82,24 @@ class Foreign(msgspec.Struct):
 
 def read_foreign(text: str, name: str) -> list[Foreign]:
     """Every task in the text, in order. Raises ConfigError where there is none, or a command that no shell reads."""
+    if name.endswith(".ipynb"):
+        text = _code_of(text, name)
     if name.endswith(".py") or re.search(r"(?m)^\s*(from|import) (unsloth|trl|transformers|peft)\b", text):
         return [_of_script(text, name)]
-    return list(_of_commands(text, name)) or [_of_yaml(text, name)]
+    found = list(_of_commands(text, name))
+    if not found and (text.startswith("#!") or name.endswith((".sh", ".bash", ".bat", ".cmd", ".ps1", ".ipynb"))):
+        raise ConfigError(f"{name}: no command of LLaMA-Factory, ms-swift or Axolotl stands in it")
+    return found or [_of_yaml(text, name)]
+
+
+def _code_of(text: str, name: str) -> str:
+    """The code of a notebook, its shell lines as they are in a shell where it trains with those alone."""
+    try:
+        cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
+        code = "\n".join("".join(cell["source"]) for cell in cells)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{name}: no notebook that can be read: {error!r}") from None
+    return code if "import" in code and "!swift" not in code else re.sub(r"(?m)^\s*[!%]+(?:env|bash)?", "", code)
 
 
 # commands
@@ -196,8 +214,7 @@ def _program_of(words: list[str]) -> tuple[int, Program | None, str]:
 def _task_of(program: Program, verb: str, settings: dict[str, Any], name: str) -> Foreign:
     named: Task = next((task for task, pattern in foreign_names().verbs.items() if re.search(pattern, verb)), "train")
     if named == "other":
-        fact = f"`{verb}` has no counterpart"
-        raise ConfigError(f"{name}: {fact}; of trainings supervised fine-tuning is done alone")
+        raise ConfigError(f"{name}: `{verb}`: {_ONE_TRAINING}")
     task = _task_by_settings(settings) if named == "train" and program == "LLaMA-Factory" else named
     return _supervised(Foreign(program, task, settings, verb), name)
 
@@ -206,8 +223,8 @@ def _supervised(foreign: Foreign, name: str) -> Foreign:
     """The same; a training of another kind raises ConfigError."""
     for key in foreign_names().kinds if foreign.task == "train" else ():
         if str(foreign.settings.get(key) or "sft").lower() not in ("sft", "true", "false"):
-            fact = f"{key}: {str(foreign.settings[key])[:60]}: no supervised fine-tuning, the one training that is done here"
-            raise ConfigError(f"{name}: {fact}; without this line the rest is translated")
+            place = f"{name}: {key}: {str(foreign.settings[key])[:60]}"
+            raise ConfigError(f"{place}: {_ONE_TRAINING}; without this line the rest is translated")
     return foreign
 
 
@@ -248,6 +265,8 @@ def options_of(words: list[str]) -> dict[str, Any]:
 
 
 def _plain(word: str) -> Any:
+    if re.search(r"\$[\w{(@]", word):
+        return Unset(word)
     return int(word) if re.fullmatch(r"-?\d{1,18}", word) else word
 
 
@@ -278,6 +297,10 @@ def _mapping(text: str, name: str) -> dict[str, Any]:
         value = load(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"{name}: neither YAML nor a known command: {error}".replace("\n", " ")) from None
+    if not text.strip():
+        raise ConfigError(f"{name}: empty; a config or a command is read")
+    if isinstance(value, list) or name.endswith(".jsonl"):
+        raise ConfigError(f"{name}: data and no config: `swiftagent sft {name}` trains on it")
     if not isinstance(value, dict):
         known = "a command of LLaMA-Factory, ms-swift or Axolotl, nor an Unsloth script"
         raise ConfigError(f"{name}: neither a YAML mapping nor {known}")
@@ -286,7 +309,8 @@ def _mapping(text: str, name: str) -> dict[str, Any]:
 
 def is_foreign(settings: Mapping[str, Any]) -> bool:
     """Whether a YAML is one of another program."""
-    return bool({"base_model", "model_name_or_path", "finetuning_type", "export_dir", "cutoff_len"} & set(settings))
+    names = {"base_model", "model_name_or_path", "finetuning_type", "export_dir", "cutoff_len", "dataset"}
+    return bool(names & set(settings)) and not any(key.startswith("train.") for key in settings)
 
 
 def _task_by_settings(settings: dict[str, Any]) -> Task:
@@ -317,51 +341,76 @@ def is_true(value: Any) -> bool:
 # ---------------------------------------------------------------------------------------------------------------
 
 
+_OTHER_TRAININGS = re.compile("(DPO|GRPO|ORPO|KTO|PPO|RLOO|CPO|GKD|RLHF|Reward)(Config|Trainer|Arguments)")
+
+
 def _of_script(text: str, name: str) -> Foreign:
-    """The keyword values of an Unsloth or TRL script that are written out."""
+    """The keyword values of a script of Unsloth, TRL or ms-swift that are written out."""
     try:
-        tree = ast.parse(text)
+        tree = ast.parse(re.sub(r"(?m)^(\s*)[!%].*$", r"\1pass", text))
     except (SyntaxError, ValueError) as error:
         raise ConfigError(f"{name}: not Python that can be read: {error}") from None
-    assigned = [node for node in tree.body if isinstance(node, ast.Assign)]
-    names = [(node.targets[0], node.value) for node in assigned]
-    known = {name.id: _literal(value, {}) for name, value in names if isinstance(name, ast.Name)}
+    known: dict[str, Any] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and isinstance(variable := node.targets[0], ast.Name):
+            known[variable.id] = _literal(node.value, known)
     settings: dict[str, Any] = {}
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    for call in calls:
+    called = {_name_of(call): call for call in _calls_of(tree)}
+    if other := next(filter(_OTHER_TRAININGS.fullmatch, called), None):
+        raise ConfigError(f"{name}: {other}: {_ONE_TRAINING}")
+    for call in _calls_of(tree):
         # A tokenizer's from_pretrained names the same model; the first that is named is the one that trains.
-        found = {key: value for key, value in _of_call(call, known) if value is not None}
-        settings |= found | {key: settings[key] for key in ("model", "dataset") if key in settings}
+        first = {key: settings[key] for key in ("model", "dataset") if isinstance(settings.get(key), (str, list, dict))}
+        settings |= {**dict(_of_call(call, known)), **first}
     if isinstance(files := settings.get("dataset"), dict):
         settings["eval_dataset"] = next((files[key] for key in ("test", "validation", "eval") if key in files), None)
         settings["dataset"] = files.get("train")
-    if "model" not in settings:
+    if isinstance(settings.get("model", Unset()), Unset):
         raise ConfigError(f"{name}: no from_pretrained(...) with a model's name written out in this script")
-    if not any(_known_call(call).trains for call in calls):
+    calls = foreign_names().calls
+    if not any(calls[word].trains for word in called if word in calls):
         return Foreign("Unsloth", "infer", {key: settings[key] for key in ("model", "adapters") if key in settings})
-    settings.setdefault("adapter", "lora" if "lora_rank" in settings else "full")
+    if {"TrainArguments", "SftArguments"} & set(called):
+        return Foreign("ms-swift", "train", settings)
+    settings.setdefault("adapter", "lora" if {"get_peft_model", "LoraConfig"} & set(called) else "full")
     return Foreign("Unsloth", "train", settings)
 
 
-def _known_call(call: ast.Call) -> ScriptCall:
-    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-    return foreign_names().calls.get(name, NOT_READ)
+def _calls_of(node: ast.AST) -> Iterator[ast.Call]:
+    """Every call in the order of the text, but for what stands under `if False:`."""
+    if isinstance(node, ast.Call):
+        yield node
+    is_off = isinstance(node, ast.If) and isinstance(node.test, ast.Constant) and not node.test.value
+    for child in [] if is_off else ast.iter_child_nodes(node):
+        yield from _calls_of(child)
+
+
+def _name_of(call: ast.Call) -> str:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
 
 
 def _of_call(call: ast.Call, known: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The settings that a call writes out; None for values that it does not."""
-    read = _known_call(call)
+    """The settings of a call that the table knows."""
+    read = foreign_names().calls.get(_name_of(call))
+    if read is None:
+        return
     for key, value in zip(read.first, call.args, strict=False):
-        if not any(read.renamed.get(word.arg or "") == key for word in call.keywords):
-            yield key, _literal(value, known)
-    for word in call.keywords if read is not NOT_READ else ():
+        yield key, _literal(value, known)
+    for word in call.keywords:
         yield read.renamed.get(word.arg or "", word.arg or ""), _literal(word.value, known)
 
 
 def _literal(node: ast.expr, known: dict[str, Any]) -> Any:
-    if isinstance(node, ast.Name):
-        return known.get(node.id)
+    """A value that is written out, also as a name, a product or torch's name of a type."""
+    if isinstance(node, ast.Name) and node.id in known:
+        return known[node.id]
+    if isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == "torch":
+        return node.attr
+    if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mult, ast.FloorDiv)):
+        left, right = _literal(node.left, known), _literal(node.right, known)
+        if type(left) is type(right) is int and right:
+            return left * right if isinstance(node.op, ast.Mult) else left // right
     try:
         return ast.literal_eval(node)
     except ValueError:
-        return None
+        return Unset(ast.unparse(node))
