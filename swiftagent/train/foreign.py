@@ -12,20 +12,9 @@ import msgspec
 import yaml
 
 from swiftagent.train.config import OURS
-from swiftagent.train.foreign_commands import command, command_of, first_of, plan_data
-from swiftagent.train.foreign_text import (
-    ADAPTERS,
-    HELD_OUT,
-    MODELS,
-    OWN,
-    TRAINED_ON,
-    Foreign,
-    Unset,
-    foreign_names,
-    is_true,
-    listed_of,
-    read_foreign,
-)
+from swiftagent.train.foreign_commands import OWN, command, command_of, plan_data
+from swiftagent.train.foreign_shell import Unset, listed_of
+from swiftagent.train.foreign_text import Foreign, foreign_names, read_foreign
 from swiftagent.train.options import check_value, options
 
 Found = dict[str, Any] | str  # options of ms-swift, or why there is none
@@ -82,55 +71,52 @@ def _without_unset(foreign: Foreign) -> list[tuple[str, str]]:
     """Take values out that the text does not say; a model, an adapter and data are to be filled in."""
     notes, names = [], foreign_names()
     for key, value in list(foreign.settings.items()):
-        unset = next((item for item in listed_of(value) if isinstance(item, Unset)), None)
-        if unset is None:
-            continue
-        del foreign.settings[key]
-        is_place = key in (*MODELS, *ADAPTERS, *TRAINED_ON, *HELD_OUT)
-        if foreign.program != "Unsloth" and is_place:
-            foreign.settings[key] = "FILL_IN"
-        # A script passes on objects under many other names; of some settings nothing is missed.
-        is_named = foreign.program != "Unsloth" or names.today.get(key, key) in options()
-        is_named = is_named and names.values.get(key, {}).get("otherwise") != {}
-        if is_named and (key not in names.needless or foreign.settings.get(key)):
-            notes.append((key, f"{_words(unset)}: not written out there" + ("; fill it in" if is_place else "")))
+        if unset := next((item for item in listed_of(value) if isinstance(item, Unset)), None):
+            is_place = any(key in keys for keys in names.places.values())
+            foreign.settings[key] = "FILL_IN" if is_place else None
+            fact = f"{_words(unset)}: not written out there" + ("; fill it in" if is_place else "")
+            notes += [(key, fact)] if is_place or key not in names.needless else []
     return notes
 
 
 def _train(foreign: Foreign, place: Path, output: str, translated: Translated) -> None:
     settings = foreign.settings
     train: dict[str, Any] = {}
-    plugins = any(settings.get(key) for key in ("external_plugins", "custom_register_path"))
+    plugins = bool(foreign.first("external_plugins", "custom_register_path"))
     for key, value in settings.items():
         on_benchmarks = key == "eval_dataset" and foreign.program == "ms-swift"
         if value in (None, "", []) or (key in foreign_names().needless and not on_benchmarks):
             continue
         found = _read(key, value)
-        problem = found if isinstance(found, str) else _take(found, train, plugins)
-        if problem:
-            translated.left_out.append((key, f"{_words(value)}: {problem}"))
+        for name, item in {"": found}.items() if isinstance(found, str) else found.items():
+            own = name in OWN or not name
+            checked, problem = (item, "" if name else found) if own else check_value(name, item, plugins)
+            if problem:
+                translated.left_out.append((key, f"{_words(value)}: {problem}"))
+            elif not (own and name in train):
+                train[name] = checked
     data = plan_data(foreign, place, translated.commands, translated.left_out)
     top = {"gpus": "auto"} | {key: train.pop(key) for key in OWN if key in train}
     _finish(foreign, top, train, data)
     default = _add_defaults(foreign.program, train)
-    model = first_of(settings, *MODELS)
+    model = foreign.named("model")
     translated.left_out += [] if model else [("model", "not named; fill it in")]
     ours = {"model": model or "FILL_IN", **data, **top, "train": train}
     text = yaml.safe_dump(ours, sort_keys=False, allow_unicode=True)
     reason = f"# {foreign.program}'s own defaults, where nothing was said"
     translated.yaml = text.replace(f"\n  {default}:", f"\n  {reason}\n  {default}:") if default else text
-    translated.commands += [f"swiftagent sft {output}", *_afterwards(settings)]
+    translated.commands += [f"swiftagent sft {output}", *_afterwards(foreign)]
 
 
-def _afterwards(settings: dict[str, Any]) -> list[str]:
+def _afterwards(foreign: Foreign) -> list[str]:
     """What a script does with the model that it trained."""
-    export = ("swiftagent", "export")
+    export, settings = ("swiftagent", "export"), foreign.settings
     commands = [command(*export, "merge", ("-o", folder))] if (folder := settings.get("save_merge")) else []
     if folder := settings.get("save_gguf"):
         how = settings.get("quantization_method") or "q8_0"
         how = how[0] if isinstance(how, list) else how
         commands.append(command(*export, "gguf", ("-o", f"{folder}.gguf"), ("--quantize", how)))
-    return commands + (["swiftagent eval"] if is_true(settings.get("predict_with_generate", False)) else [])
+    return commands + (["swiftagent eval"] if foreign.on("predict_with_generate") else [])
 
 
 def _words(value: Any) -> str:
@@ -152,10 +138,9 @@ def _finish(foreign: Foreign, top: dict[str, Any], train: dict[str, Any], data: 
         top["sequences_per_step"] = accumulated * train.get("per_device_train_batch_size", 1)
     if "sequences_per_step" in top:
         train.pop("gradient_accumulation_steps", None)
-    # ms-swift takes one of each pair; steps are what transformers takes where both are given.
-    for key, stronger in (("warmup_ratio", "warmup_steps"), ("split_dataset_ratio", "val"), ("fsdp_config", "")):
-        if train.get(stronger) or stronger in data or (key == "fsdp_config" and "fsdp" not in train):
-            train.pop(key, None)
+    # ms-swift refuses both; transformers takes the steps.
+    for key, is_moot in (("warmup_ratio", train.get("warmup_steps")), ("split_dataset_ratio", "val" in data)):
+        train.pop(key, None) if is_moot else None
 
 
 def _add_defaults(program: str, train: dict[str, Any]) -> str:
@@ -172,16 +157,6 @@ def _add_defaults(program: str, train: dict[str, Any]) -> str:
 
 # values
 # ------------------------------------------------------------------------------------------------------------------
-
-
-def _take(found: dict[str, Any], train: dict[str, Any], plugins: bool) -> str:
-    """Put options into `train`; returns what is wrong with one, "" where nothing is."""
-    for name, value in found.items():
-        checked, problem = (value, "") if name in OWN else check_value(name, value, plugins)
-        if problem:
-            return problem
-        train.setdefault(name, checked) if name in OWN else train.__setitem__(name, checked)
-    return ""
 
 
 def _read(key: str, value: Any) -> Found:

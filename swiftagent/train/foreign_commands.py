@@ -10,18 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from swiftagent.formats.dataset_entries import entries_of
-from swiftagent.train.foreign_text import (
-    ADAPTERS,
-    HELD_OUT,
-    MODELS,
-    OWN,
-    TRAINED_ON,
-    Foreign,
-    foreign_names,
-    is_true,
-    listed_of,
-    near,
-)
+from swiftagent.train.foreign_shell import listed_of
+from swiftagent.train.foreign_text import Foreign, Task, foreign_names, near
 from swiftagent.train.options import options
 
 Notes = list[tuple[str, str]]
@@ -29,14 +19,11 @@ MIX = "datasets/mix.jsonl"
 _TEST, _CHECKED = "datasets/test.jsonl", "datasets/checked.jsonl"
 AGENT_ROWS, GENERAL_ROWS = 30000, 60000  # of the published ms-agent mix
 _INFO = "dataset_info.json"
+_QUANTISES = ("export_quantization_bit", "quant_method")
+OWN = ("name", "gpus", "nodes", "sequences_per_step")  # top-level keys of ours that a setting may become
 _PUBLISHED = re.compile(r"(damo-|iic/)?ms[-_](agent|bench).*")
 _SELF = re.compile(r"(swift/|modelscope/)?self-cognition")
 _FILES = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".arrow", ".txt", ".zip", ".gz")
-
-
-def first_of(settings: dict[str, Any], *keys: str) -> Any:
-    """The value of the first key that is set; None without one."""
-    return next((settings[key] for key in keys if settings.get(key)), None)
 
 
 def command(*parts: Any) -> str:
@@ -52,8 +39,10 @@ def command(*parts: Any) -> str:
 def plan_data(foreign: Foreign, place: Path, commands: list[str], notes: Notes) -> dict[str, Any]:
     """`data` and `val` of our config; `commands` get those that write these files, `notes` what is to be noted."""
     settings = foreign.settings
-    held = HELD_OUT[1:] if foreign.program == "ms-swift" else HELD_OUT  # whose eval_dataset names benchmarks
-    trained, held_out = (names_of([settings.get(key) for key in keys]) for keys in (TRAINED_ON, held))
+    places = foreign_names().places
+    trained, held_out = (names_of([settings.get(key) for key in places[place]]) for place in ("data", "val"))
+    if foreign.program == "ms-swift":  # whose eval_dataset names benchmarks
+        held_out = names_of(settings.get("val_dataset") or settings.get("custom_val_dataset_path"))
     notes += filter(None, map(_how_read, listed_of(settings.get("datasets"))))
     found: dict[str, Any] = {"data": "FILL_IN.jsonl"}
     mixed = any(_number(settings.get(key)) > 0 for key in ("self_cognition_sample", "train_dataset_mix_ratio"))
@@ -110,7 +99,7 @@ def sources_of(foreign: Foreign, names: Iterable[str], place: Path) -> tuple[lis
             notes.append((f"dataset {name}", f"no entry of that name in {place_of}; put its file in the command"))
             found.append(f"{folder}/{name}.json")
         else:
-            hub = "ms" if foreign.program == "ms-swift" and not is_true(foreign.settings.get("use_hf")) else "hf"
+            hub = "ms" if foreign.program == "ms-swift" and not foreign.on("use_hf") else "hf"
             plain = name.partition("#")[0]
             found.append(plain if _is_file(plain) else f"{hub}::{plain}")
     return found, notes
@@ -191,78 +180,67 @@ def _number(value: Any) -> float:
 
 def command_of(foreign: Foreign, place: Path) -> tuple[list[str], Notes]:
     """Our commands for one task that is no training, and (name, reason) of what they do not carry over."""
-    settings, task = foreign.settings, foreign.task
-    on_rows = any(is_true(settings.get(key)) for key in ("load_data_args", "load_dataset_config", "load_dataset"))
-    if task == "infer" and (on_rows or first_of(settings, *HELD_OUT)):
-        task = "eval"
-    named = first_of(settings, *HELD_OUT, "dataset") if task in ("eval", "check") else None
-    sets = names_of(settings.get("task") or (named if foreign.verb.endswith(" eval") else None))
-    sources, notes = sources_of(foreign, () if sets else names_of(named), place)
-    words, carried = _words_of(foreign, task, sources, [name.partition("_")[0] for name in sets])
+    settings, task, names = foreign.settings, foreign.task, foreign_names()
+    on_rows = foreign.named("val") or foreign.on("load_data_args", "load_dataset_config")
+    task = "eval" if task == "infer" and on_rows else task
+    rows = names_of(foreign.named("val") or settings.get("dataset")) if task in ("eval", "check") else []
+    sets = names_of(settings.get("task") or (rows if foreign.verb.endswith(" eval") else None))
+    sources, notes = sources_of(foreign, () if sets else rows, place)
     # Settings of a training say how the model was made; only what is no such setting is missed here.
-    names = foreign_names()
-    known = {*names.needless, *ADAPTERS, *names.today, *options(), *OWN} - {*names.asked} | carried
+    known = {*names.needless, *names.today, *options(), *OWN} - {*names.asked} | {*names.carried[task]}
     for key, value in settings.items():
         if key not in known and value not in (None, "", False, "false"):
             reason = names.asked.get(key) or names.values.get(key, {}).get("otherwise")
             missed = f"not needed to {task}, or without a counterpart"
             notes.append((key, reason if isinstance(reason, str) else missed))
-    return words, notes
+    if sets:
+        sets = ["--evalscope", *(name.partition("_")[0] for name in sets)]
+    count = _counted(rows)
+    return _words_of(foreign, task, sources, [*sets, *(["-n", f"{count:.0f}"] if count else [])]), notes
 
 
-def _words_of(foreign: Foreign, task: str, sources: list[str], sets: list[str]) -> tuple[list[str], set[str]]:
-    """The command lines, and the settings that they carry."""
-    settings = foreign.settings
-    name, _, adapter = str(next(iter(names_of(first_of(settings, *ADAPTERS))), "")).rpartition("=")
-    model = [("--model", first_of(settings, *MODELS)), ("--adapter", adapter)]
+def _words_of(foreign: Foreign, task: Task, sources: list[str], more: list[str]) -> list[str]:
+    settings, ours = foreign.settings, "swiftagent"
+    name, _, adapter = str(next(iter(names_of(foreign.named("adapter"))), "")).rpartition("=")
+    model = [("--model", foreign.named("model")), ("--adapter", adapter), ("--name", name if task == "serve" else "")]
+    carried = [(option, settings.get(key)) for key, option in foreign_names().carried[task].items()]
+    given = [(option, str(value)) for option, value in carried if option and value is not None]
     engine = ("--engine", "vllm" if settings.get("infer_backend") == "vllm" else "")
-    steps = ("--step-tokens", settings.get("max_new_tokens"))
     match task:
         case "eval":
             # Gold is read as training data is; an entry of dataset_info.json and a hub's rows become a file first.
             is_elsewhere = any("#" in source or "::" in source for source in sources)
-            first = [command("swiftagent", "convert", sources, ("-o", _TEST))] if is_elsewhere else []
+            first = [command(ours, "convert", sources, ("-o", _TEST))] if is_elsewhere else []
             data = [("--data", source) for source in ([_TEST] if first else sources or ["FILL_IN.jsonl"])]
-            rows = int(max(_number(settings.get("max_samples")), _counted(names_of(first_of(settings, *HELD_OUT)))))
-            output = first_of(settings, "output_dir", "save_dir")
-            rest: list[Any] = [engine, steps, ("-n", max(0, rows)), ("--evalscope", sets), ("-o", output)]
-            line = command("swiftagent", "eval", *model, *data, *rest)
-            return [*first, line], {"max_samples", "task", "save_dir", "eval_backend"}
+            return [*first, command(ours, "eval", *model, *data, engine, *given, more)]
         case "export":
             return _exports(foreign, model, adapter)
         case "check":
-            convert = command("swiftagent", "convert", sources or "FILL_IN.json", ("-o", _CHECKED))
-            return [convert, command("swiftagent", "inspect", _CHECKED, "--check", model[0])], set()
-    cold = ("--temperature", str(settings.get("temperature", "")))
-    if task == "infer":
-        system = ("--system", first_of(settings, "system", "default_system"))
-        line = command("swiftagent", "infer", "--react", *model, engine, cold, system, steps)
-        return [line], {"temperature", "default_system"}
-    named = ("--name", settings.get("served_model_name") or name)
-    place = [("--host", settings.get("host")), ("--port", settings.get("port"))]
-    line = command("swiftagent", "serve", *model, engine, cold, steps, named, *place)
-    return [line], {"temperature", "host", "port", "served_model_name"}
+            convert = command(ours, "convert", sources or "FILL_IN.json", ("-o", _CHECKED))
+            return [convert, command(ours, "inspect", _CHECKED, "--check", model[0])]
+    return [command(ours, task, "--react" if task == "infer" else "", *model, engine, *given)]
 
 
-def _exports(foreign: Foreign, model: list[Any], adapter: str) -> tuple[list[str], set[str]]:
+def _exports(foreign: Foreign, model: list[Any], adapter: str) -> list[str]:
     settings, export = foreign.settings, ["swiftagent", "export"]
-    output = first_of(settings, "export_dir", "output_dir") or "merged"
-    pushed, ollama = first_of(settings, "export_hub_model_id", "hub_model_id"), is_true(settings.get("to_ollama"))
-    bits = first_of(settings, "quant_bits", "export_quantization_bit", "quant_method")
-    if is_true(settings.get("to_cached_dataset")):
-        sources = names_of(first_of(settings, *TRAINED_ON)) or ["FILL_IN.json"]
-        return [command("swiftagent", "convert", sources, ("-o", _CHECKED))], {"to_cached_dataset"}
-    if ollama:
-        return [command(export, "ollama", *model, ("-o", output))], {"to_ollama"}
+    output = foreign.first("export_dir", "output_dir") or "merged"
+    pushed, bits = (foreign.first("export_hub_model_id", "hub_model_id"), foreign.first("quant_bits", *_QUANTISES))
+    if foreign.on("to_cached_dataset"):
+        return [command("swiftagent", "convert", names_of(foreign.named("data")) or "FILL_IN.json", ("-o", _CHECKED))]
+    if foreign.on("to_ollama"):
+        return [command(export, "ollama", *model, ("-o", output))]
+    lines = []
     if adapter or not (pushed or bits):
         size = f"{settings['export_size']}GB" if settings.get("export_size") else ""
-        lines = [command(export, "merge", *model, ("-o", output), ("--max-shard-size", size))]
-    else:
-        lines, output = [], str(model[0][1])
+        lines.append(command(export, "merge", *model, ("-o", output), ("--max-shard-size", size)))
+    subject = output if lines else str(foreign.named("model"))
     if bits:
-        how, file = "q8_0" if str(bits) == "8" else "q4_K_M", f"{Path(settings.get('output_dir') or output).name}.gguf"
-        lines.append(command(export, "gguf", output, ("-o", file), ("--quantize", how)))
+        how, file = (
+            "q8_0" if str(bits) == "8" else "q4_K_M",
+            f"{Path(output if output != 'merged' else subject).name}.gguf",
+        )
+        lines.append(command(export, "gguf", subject, ("-o", file), ("--quantize", how)))
     if pushed:
-        on_hub = is_true(settings.get("use_hf")) or foreign.program == "LLaMA-Factory"
-        lines.append(command(export, "push", output, pushed, ("--hub", "hf" if on_hub else "")))
-    return lines, {"to_ollama", "push_to_hub"}
+        hub = "hf" if foreign.on("use_hf") or foreign.program == "LLaMA-Factory" else ""
+        lines.append(command(export, "push", subject, pushed, ("--hub", hub)))
+    return lines
