@@ -184,7 +184,7 @@ def command_of(foreign: Foreign, place: Path) -> tuple[list[str], Notes]:
     on_rows = foreign.named("val") or foreign.on("load_data_args", "load_dataset_config")
     task = "eval" if task == "infer" and on_rows else task
     rows = names_of(foreign.named("val") or settings.get("dataset")) if task in ("eval", "check") else []
-    sets = names_of(settings.get("task") or (rows if foreign.verb.endswith(" eval") else None))
+    sets = names_of(str(settings.get("task", "")).partition("_")[0]) or (rows if foreign.verb == "swift eval" else [])
     sources, notes = sources_of(foreign, () if sets else rows, place)
     # Settings of a training say how the model was made; only what is no such setting is missed here.
     known = {*names.needless, *names.today, *options(), *OWN} - {*names.asked} | {*names.carried[task]}
@@ -193,8 +193,7 @@ def command_of(foreign: Foreign, place: Path) -> tuple[list[str], Notes]:
             reason = names.asked.get(key) or names.values.get(key, {}).get("otherwise")
             missed = f"not needed to {task}, or without a counterpart"
             notes.append((key, reason if isinstance(reason, str) else missed))
-    if sets:
-        sets = ["--evalscope", *(name.partition("_")[0] for name in sets)]
+    sets = ["--evalscope", *sets] if sets else []
     count = _counted(rows)
     return _words_of(foreign, task, sources, [*sets, *(["-n", f"{count:.0f}"] if count else [])]), notes
 
@@ -202,7 +201,7 @@ def command_of(foreign: Foreign, place: Path) -> tuple[list[str], Notes]:
 def _words_of(foreign: Foreign, task: Task, sources: list[str], more: list[str]) -> list[str]:
     settings, ours = foreign.settings, "swiftagent"
     name, _, adapter = str(next(iter(names_of(foreign.named("adapter"))), "")).rpartition("=")
-    model = [("--model", foreign.named("model")), ("--adapter", adapter), ("--name", name if task == "serve" else "")]
+    model = [("--model", foreign.named("model")), ("--adapter", adapter)]
     carried = [(option, settings.get(key)) for key, option in foreign_names().carried[task].items()]
     given = [(option, str(value)) for option, value in carried if option and value is not None]
     engine = ("--engine", "vllm" if settings.get("infer_backend") == "vllm" else "")
@@ -218,7 +217,10 @@ def _words_of(foreign: Foreign, task: Task, sources: list[str], more: list[str])
         case "check":
             convert = command(ours, "convert", sources or "FILL_IN.json", ("-o", _CHECKED))
             return [convert, command(ours, "inspect", _CHECKED, "--check", model[0])]
-    return [command(ours, task, "--react" if task == "infer" else "", *model, engine, *given)]
+    if task == "infer":
+        return [command(ours, "infer", "--react", *model, engine, *given)]
+    named = ("--name", "" if settings.get("served_model_name") else name)
+    return [command(ours, "serve", *model, named, engine, *given)]
 
 
 def _exports(foreign: Foreign, model: list[Any], adapter: str) -> list[str]:

@@ -44,7 +44,8 @@ def lines_of(text: str, environment: dict[str, str]) -> Iterator[str]:
         line = _PRODUCT.sub(
             lambda found: str(worked_out(found[1].replace("\\", "").replace("/", "//")) or found[0]), line
         )
-        environment |= {key: re.sub(r"^[('\"]|[)'\"]$", "", value) for key, value in _SET.findall(line)}
+        if not re.search(r"\w +--", _SET.sub("", line)):  # in front of a command it is of that alone
+            environment |= {key: re.sub(r"^[('\"]|[)'\"]$", "", value) for key, value in _SET.findall(line)}
         yield line
 
 
@@ -52,6 +53,7 @@ def words_of(line: str, name: str) -> Iterator[list[str]]:
     """The words of each command of a line, without where its output goes. Raises ConfigError."""
     lexer = shlex.shlex(line, posix=True, punctuation_chars=";&|")
     lexer.whitespace_split, lexer.commenters = True, ""
+    lexer.escape = "" if re.search(r"\b[A-Z]:\\", line) else lexer.escape  # a path of Windows
     try:
         words = list(lexer)
     except ValueError as error:

@@ -135,7 +135,7 @@ def _program_of(words: list[str]) -> tuple[int, Program | None, str]:
 def _settings(words: list[str], at: int, program: Program, environment: dict[str, str]) -> dict[str, Any]:
     """The options behind a program's name, and the GPUs and machines that its launcher or environment gives it."""
     launcher, settings = environment | shell.options_of(words[:at]), shell.options_of(words[at + 1 :])
-    visible = launcher.get("CUDA_VISIBLE_DEVICES") or str(launcher.get("include", "")).partition(":")[2]
+    visible = str(launcher.get("CUDA_VISIBLE_DEVICES") or str(launcher.get("include", "")).partition(":")[2])
     each = ("nproc_per_node", "num_processes", "num_gpus", "NPROC_PER_NODE")
     processes, shown = next(filter(None, map(launcher.get, each)), None), len(visible.split(",")) if visible else 0
     if program == "ms-swift" and not processes and "config_file" not in launcher and shown > 1:
