@@ -147,10 +147,7 @@ def _dry_run(config: Config, calls: Any, as_json: bool) -> None:
 
 def _as_shell(argv: list[str]) -> str:
     """The command with one option a line, as it can be pasted."""
-    lines = [""]
-    for word in argv:
-        if word.startswith("--") or word.endswith("sft.py"):
-            lines.append("  " + shlex.quote(word))
-        else:
-            lines[-1] += " " + shlex.quote(word)
-    return " \\\n".join(lines).lstrip()
+    begins = (word.startswith("--") or word.endswith("sft.py") for word in argv)
+    return "".join(
+        (" \\\n  " if new else " ") + shlex.quote(word) for new, word in zip(begins, argv, strict=True)
+    ).lstrip()

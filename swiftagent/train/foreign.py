@@ -14,7 +14,7 @@ import yaml
 from swiftagent.train.config import OURS
 from swiftagent.train.foreign_commands import OWN, command, command_of, plan_data
 from swiftagent.train.foreign_shell import Unset, listed_of
-from swiftagent.train.foreign_text import Foreign, foreign_names, read_foreign
+from swiftagent.train.foreign_text import Foreign, Program, foreign_names, read_foreign
 from swiftagent.train.options import check_value, options
 
 Found = dict[str, Any] | str  # options of ms-swift, or why there is none
@@ -88,13 +88,12 @@ def _train(foreign: Foreign, place: Path, output: str, translated: Translated) -
         if value in (None, "", []) or (key in foreign_names().needless and not on_benchmarks):
             continue
         found = _read(key, value)
-        for name, item in {"": found}.items() if isinstance(found, str) else found.items():
-            own = name in OWN or not name
-            checked, problem = (item, "" if name else found) if own else check_value(name, item, plugins)
-            if problem:
-                translated.left_out.append((key, f"{_words(value)}: {problem}"))
-            elif not (own and name in train):
-                train[name] = checked
+        if not isinstance(found, str):
+            own = {name: item for name, item in found.items() if name in OWN}
+            checked = {name: check_value(name, found[name], plugins) for name in found if name not in OWN}
+            train = own | train | {name: item for name, (item, problem) in checked.items() if not problem}
+            found = next((problem for _, problem in checked.values() if problem), "")
+        translated.left_out += [(key, f"{_words(value)}: {found}")] if found else []
     data = plan_data(foreign, place, translated.commands, translated.left_out)
     top = {"gpus": "auto"} | {key: train.pop(key) for key in OWN if key in train}
     _finish(foreign, top, train, data)
@@ -110,13 +109,11 @@ def _train(foreign: Foreign, place: Path, output: str, translated: Translated) -
 
 def _afterwards(foreign: Foreign) -> list[str]:
     """What a script does with the model that it trained."""
-    export, settings = ("swiftagent", "export"), foreign.settings
-    commands = [command(*export, "merge", ("-o", folder))] if (folder := settings.get("save_merge")) else []
-    if folder := settings.get("save_gguf"):
-        how = settings.get("quantization_method") or "q8_0"
-        how = how[0] if isinstance(how, list) else how
-        commands.append(command(*export, "gguf", ("-o", f"{folder}.gguf"), ("--quantize", how)))
-    return commands + (["swiftagent eval"] if foreign.on("predict_with_generate") else [])
+    export, merged, gguf = ["swiftagent", "export"], *map(foreign.settings.get, ("save_merge", "save_gguf"))
+    how = listed_of(foreign.settings.get("quantization_method") or "q8_0")[0]
+    lines = [command(export, "merge", ("-o", merged))] if merged else []
+    lines += [command(export, "gguf", ("-o", f"{gguf}.gguf"), ("--quantize", how))] if gguf else []
+    return lines + (["swiftagent eval"] if foreign.on("predict_with_generate") else [])
 
 
 def _words(value: Any) -> str:
@@ -133,8 +130,8 @@ def _finish(foreign: Foreign, top: dict[str, Any], train: dict[str, Any], data: 
             train[key] = round(-1 / times / max(1, float(train.get("num_train_epochs", 1))), 6)
     if "micro_batch_size" in foreign.settings and "max_epochs" in train:  # Megatron's own name
         train["num_train_epochs"] = train.pop("max_epochs")
-    if foreign.settings.get("one_process") and "gradient_accumulation_steps" in train:
-        accumulated = train.pop("gradient_accumulation_steps")
+    accumulated = train.get("gradient_accumulation_steps")
+    if foreign.settings.get("one_process") and accumulated:
         top["sequences_per_step"] = accumulated * train.get("per_device_train_batch_size", 1)
     if "sequences_per_step" in top:
         train.pop("gradient_accumulation_steps", None)
@@ -143,7 +140,7 @@ def _finish(foreign: Foreign, top: dict[str, Any], train: dict[str, Any], data: 
         train.pop(key, None) if is_moot else None
 
 
-def _add_defaults(program: str, train: dict[str, Any]) -> str:
+def _add_defaults(program: Program, train: dict[str, Any]) -> str:
     """Add the program's defaults that differ from ms-swift's; returns the first that is added, "" without one."""
     defaults = dict(foreign_names().defaults.get(program, {}))
     if train.get("tuner_type", defaults.get("tuner_type")) == "full":

@@ -19,7 +19,6 @@ MIX = "datasets/mix.jsonl"
 _TEST, _CHECKED = "datasets/test.jsonl", "datasets/checked.jsonl"
 AGENT_ROWS, GENERAL_ROWS = 30000, 60000  # of the published ms-agent mix
 _INFO = "dataset_info.json"
-_QUANTISES = ("export_quantization_bit", "quant_method")
 OWN = ("name", "gpus", "nodes", "sequences_per_step")  # top-level keys of ours that a setting may become
 _PUBLISHED = re.compile(r"(damo-|iic/)?ms[-_](agent|bench).*")
 _SELF = re.compile(r"(swift/|modelscope/)?self-cognition")
@@ -62,7 +61,7 @@ def _how_read(entry: Any) -> tuple[str, str] | None:
     """What an entry of Axolotl says of its rows, which are recognised here by what they hold."""
     more = dict(entry) if isinstance(entry, dict) else {}
     place = more.pop("path", "")
-    usual = {"type": str, "ds_type": str, "data_files": (str, list)}
+    usual: dict[str, Any] = {"type": str, "ds_type": str, "data_files": (str, list)}
     said = [f"{key}: {value}" for key, value in more.items() if not isinstance(value, usual.get(key, ()))]
     said = [text for text in said if text != "split: train"]
     reason = "rows are recognised by what they hold; see the ledger of `convert`"
@@ -217,16 +216,15 @@ def _words_of(foreign: Foreign, task: Task, sources: list[str], more: list[str])
         case "check":
             convert = command(ours, "convert", sources or "FILL_IN.json", ("-o", _CHECKED))
             return [convert, command(ours, "inspect", _CHECKED, "--check", model[0])]
-    if task == "infer":
-        return [command(ours, "infer", "--react", *model, engine, *given)]
-    named = ("--name", "" if settings.get("served_model_name") else name)
-    return [command(ours, "serve", *model, named, engine, *given)]
+    named = ("--name", "" if settings.get("served_model_name") or task != "serve" else name)
+    return [command(ours, task, "--react" if task == "infer" else "", *model, named, engine, *given)]
 
 
 def _exports(foreign: Foreign, model: list[Any], adapter: str) -> list[str]:
     settings, export = foreign.settings, ["swiftagent", "export"]
     output = foreign.first("export_dir", "output_dir") or "merged"
-    pushed, bits = (foreign.first("export_hub_model_id", "hub_model_id"), foreign.first("quant_bits", *_QUANTISES))
+    pushed = foreign.first("export_hub_model_id", "hub_model_id")
+    bits = foreign.first("quant_bits", "export_quantization_bit", "quant_method")
     if foreign.on("to_cached_dataset"):
         return [command("swiftagent", "convert", names_of(foreign.named("data")) or "FILL_IN.json", ("-o", _CHECKED))]
     if foreign.on("to_ollama"):
@@ -237,11 +235,9 @@ def _exports(foreign: Foreign, model: list[Any], adapter: str) -> list[str]:
         lines.append(command(export, "merge", *model, ("-o", output), ("--max-shard-size", size)))
     subject = output if lines else str(foreign.named("model"))
     if bits:
-        how, file = (
-            "q8_0" if str(bits) == "8" else "q4_K_M",
-            f"{Path(output if output != 'merged' else subject).name}.gguf",
-        )
-        lines.append(command(export, "gguf", subject, ("-o", file), ("--quantize", how)))
+        file = Path(foreign.first("export_dir", "output_dir") or subject).name
+        how = ("--quantize", "q8_0" if str(bits) == "8" else "q4_K_M")
+        lines.append(command(export, "gguf", subject, ("-o", f"{file}.gguf"), how))
     if pushed:
         hub = "hf" if foreign.on("use_hf") or foreign.program == "LLaMA-Factory" else ""
         lines.append(command(export, "push", subject, pushed, ("--hub", hub)))

@@ -73,9 +73,10 @@ def _literal(node: ast.expr, known: dict[str, Any]) -> Any:
     """A value that is written out, there or under a name; None for an object that the script makes."""
     if isinstance(node, ast.Name):
         return known.get(node.id)
+    if isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == "torch":
+        return node.attr
     if isinstance(node, ast.Attribute | ast.Subscript):
-        is_type = getattr(node.value, "id", "") == "torch" and isinstance(node, ast.Attribute)
-        return node.attr if is_type else Unset(ast.unparse(node))
+        return Unset(ast.unparse(node))
     try:
         return ast.literal_eval(node)
     except ValueError:

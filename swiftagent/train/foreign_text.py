@@ -104,7 +104,7 @@ def _of_commands(text: str, name: str) -> Iterator[Foreign]:
             if in_file := settings.pop("config", ""):
                 settings = {**_named_yaml(in_file, files, name), **settings}
             if program and set(settings) - {"gpus", "nodes", "port"}:
-                yield _task_of(program, verb, settings, name)
+                yield _foreign(program, settings, name, verb)
 
 
 def _named_yaml(word: str, files: dict[str, str], name: str) -> dict[str, Any]:
@@ -145,19 +145,15 @@ def _settings(words: list[str], at: int, program: Program, environment: dict[str
     return {key: value for key, value in found.items() if value} | settings
 
 
-def _task_of(program: Program, verb: str, settings: dict[str, Any], name: str) -> Foreign:
-    task: Task = next((task for task, pattern in foreign_names().verbs.items() if re.search(pattern, verb)), "train")
-    if task == "other":
-        raise ConfigError(f"{name}: `{verb}`: {_ONE_TRAINING}")
-    return _foreign(program, task, settings, name, verb)
-
-
-def _foreign(program: Program, task: Task, settings: dict[str, Any], name: str, verb: str = "") -> Foreign:
+def _foreign(program: Program, settings: dict[str, Any], name: str, verb: str = "") -> Foreign:
     """Raises ConfigError for a training that is no supervised one."""
-    foreign = Foreign(program, task, settings, verb)
-    if task == "train" and program == "LLaMA-Factory":
+    verbs, kinds = foreign_names().verbs, foreign_names().kinds
+    foreign = Foreign(program, next((task for task in verbs if re.search(verbs[task], verb)), "train"), settings, verb)
+    if foreign.task == "other":
+        raise ConfigError(f"{name}: `{verb}`: {_ONE_TRAINING}")
+    if foreign.task == "train" and program == "LLaMA-Factory":
         foreign.task = _task_by_settings(foreign)
-    for key in foreign_names().kinds if foreign.task == "train" else ():
+    for key in kinds if foreign.task == "train" else ():
         if str(settings.get(key) or "sft").lower() not in ("sft", "true", "false"):
             place = f"{name}: {key}: {str(settings[key])[:60]}"
             raise ConfigError(f"{place}: {_ONE_TRAINING}; without this line the rest is translated")
@@ -166,15 +162,15 @@ def _foreign(program: Program, task: Task, settings: dict[str, Any], name: str, 
 
 def _task_by_settings(foreign: Foreign) -> Task:
     """LLaMA-Factory's tasks differ by their settings alone: one verb trains, predicts and checks."""
-    if "export_dir" in foreign.settings:
-        return "export"
-    if foreign.on("do_train"):
-        return "train"
-    if "task" in foreign.settings or foreign.on("do_predict", "do_eval", "predict_with_generate"):
-        return "eval"
-    if "do_train" in foreign.settings:
-        return "check"
-    return "infer" if "infer_backend" in foreign.settings and "dataset" not in foreign.settings else "train"
+    has = foreign.settings.__contains__
+    tasks: dict[Task, bool] = {
+        "export": has("export_dir"),
+        "train": foreign.on("do_train"),
+        "eval": has("task") or foreign.on("do_predict", "do_eval", "predict_with_generate"),
+        "check": has("do_train"),
+        "infer": has("infer_backend") and not has("dataset"),
+    }
+    return next((task for task, is_so in tasks.items() if is_so), "train")
 
 
 # YAML
@@ -191,10 +187,9 @@ def _of_yaml(text: str, name: str) -> Foreign:
         raise ConfigError(f"{name}: names no model, no adapter and no data: no config of {_NAMES}")
     if isinstance(settings.get("train"), dict) and "data" in settings:
         raise ConfigError(f"{name}: a config of swiftagent already: `swiftagent sft {name}` trains it")
-    if "base_model" in settings:
-        return _foreign("Axolotl", "train", settings, name)
     is_theirs = {"model_name_or_path", "finetuning_type", "export_dir"} & set(settings)
-    return _foreign("LLaMA-Factory" if is_theirs else "ms-swift", "train", settings, name)
+    program: Program = "Axolotl" if "base_model" in settings else "LLaMA-Factory" if is_theirs else "ms-swift"
+    return _foreign(program, settings, name)
 
 
 def _mapping(text: str, name: str) -> dict[str, Any]:
