@@ -75,6 +75,8 @@ def config_of(words: list[str], model: str | None = None) -> Config:
     from swiftagent.train.config import load
 
     names = [word for word in words if "=" not in word or Path(word).exists()]
+    script = next((name for name in names if name.endswith((".sh", ".py", ".ipynb"))), "")
+    refuse({f"{script}: a script; `swiftagent configs from {script} -o ours.yaml` translates it": script})
     settings = [word for word in words if word not in names] + ([f"model={model}"] if model else [])
     data = [name for name in names if _is_data(name)]
     configs = [name for name in names if name not in data]
@@ -83,8 +85,23 @@ def config_of(words: list[str], model: str | None = None) -> Config:
     first, second = [*configs, "", ""][:2]
     refuse({f"{second}: a second config; one says `extends: {first}`, or give data files": second})
     named = [f"data={json.dumps(data, ensure_ascii=False)}"] if data else []
-    named += [f"name={_run_name(data[0])}"] if data and not configs else []
-    return load((configs or ["lora_any_data"])[0], [*named, *settings])
+    if configs:
+        return load(configs[0], [*named, *settings])
+    return _within_context(load("lora_any_data", [*named, f"name={_run_name(data[0])}", *settings]))
+
+
+def _within_context(config: Config) -> Config:
+    """The recipe that nobody chose, no longer than the model's context; a max_length on the command line stays."""
+    import msgspec
+
+    from swiftagent.models.identity import local_folder
+    from swiftagent.train.advice import context_of
+
+    context, is_given = context_of(local_folder(config.model)), "command" in config.place("train.max_length")
+    if is_given or not 0 < context < config.train["max_length"]:
+        return config
+    console.say(f"max_length: {context:,} tokens, the model's own context")
+    return msgspec.structs.replace(config, train={**config.train, "max_length": context})
 
 
 def _is_data(name: str) -> bool:
@@ -130,10 +147,7 @@ def _dry_run(config: Config, calls: Any, as_json: bool) -> None:
 
 def _as_shell(argv: list[str]) -> str:
     """The command with one option a line, as it can be pasted."""
-    lines = [""]
-    for word in argv:
-        if word.startswith("--") or word.endswith("sft.py"):
-            lines.append("  " + shlex.quote(word))
-        else:
-            lines[-1] += " " + shlex.quote(word)
-    return " \\\n".join(lines).lstrip()
+    begins = (word.startswith("--") or word.endswith("sft.py") for word in argv)
+    return "".join(
+        (" \\\n  " if new else " ") + shlex.quote(word) for new, word in zip(begins, argv, strict=True)
+    ).lstrip()

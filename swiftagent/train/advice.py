@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from swiftagent.io.words import nearest
@@ -34,7 +35,7 @@ NOTHING_EVALUATED = "there is no validation split that is evaluated; name one wi
 
 
 def _of_options(inputs: Inputs) -> Iterator[Fact]:
-    config, train, context = inputs.config, inputs.config.train, context_of(inputs)
+    config, train, context = inputs.config, inputs.config.train, context_of(inputs.folder)
     length = train.get("max_length") or 0
     yield (
         "train.new_special_tokens",
@@ -140,9 +141,9 @@ def _of_packages(inputs: Inputs) -> Iterator[Fact]:
         yield f"train.{option}", missing, f"needs the package {package}: pip install {package}"
 
 
-def context_of(inputs: Inputs) -> int:
-    """Tokens of the model's own context; 0 where its folder is not here, or does not say."""
-    known = read_object(inputs.folder / "config.json") if inputs.folder else {}
+def context_of(folder: Path | None) -> int:
+    """Tokens of a model's own context; 0 where its folder is not here, or does not say."""
+    known = read_object(folder / "config.json") if folder else {}
     inner = known.get("text_config")
     context = known.get("max_position_embeddings") or (inner or {}).get("max_position_embeddings")
     return context if isinstance(context, int) else 0

@@ -11,11 +11,11 @@ from typing import Any
 import msgspec
 import yaml
 
-from swiftagent.train.foreign_commands import command, command_of, first_of, plan_data
-from swiftagent.train.foreign_text import MODELS, Foreign, foreign_names, is_true, read_foreign
-from swiftagent.train.options import check_value, options
+from swiftagent.train.foreign_commands import OWN, command, command_of, plan_data
+from swiftagent.train.foreign_shell import Unset, listed_of
+from swiftagent.train.foreign_text import Foreign, Program, foreign_names, read_foreign
+from swiftagent.train.options import TABLES, check_value, options
 
-OWN = ("gpus", "nodes", "sequences_per_step")
 Found = dict[str, Any] | str  # options of ms-swift, or why there is none
 
 
@@ -51,6 +51,8 @@ def translate(text: str, name: str, output: str = "CONFIG") -> Translated:
     training = next((task for task in tasks if task.task == "train"), None)
     first = training or tasks[0]
     translated = Translated(first.program, first.task)
+    for task in tasks:
+        translated.left_out += _without_unset(task)
     if training:
         _train(training, place, output, translated)
     for task in tasks:
@@ -64,36 +66,53 @@ def translate(text: str, name: str, output: str = "CONFIG") -> Translated:
     return translated
 
 
+def _without_unset(foreign: Foreign) -> list[tuple[str, str]]:
+    """Take values out that the text does not say; a model, an adapter and data are to be filled in."""
+    notes, names = [], foreign_names()
+    for key, value in list(foreign.settings.items()):
+        if unset := next((item for item in listed_of(value) if isinstance(item, Unset)), None):
+            is_place = any(key in keys for keys in names.places.values())
+            foreign.settings[key] = "FILL_IN" if is_place else None
+            fact = f"{_words(unset)}: not written out there" + ("; fill it in" if is_place else "")
+            notes += [(key, fact)] if is_place or key not in names.needless else []
+    return notes
+
+
 def _train(foreign: Foreign, place: Path, output: str, translated: Translated) -> None:
     settings = foreign.settings
-    top: dict[str, Any] = {}
     train: dict[str, Any] = {}
+    plugins = bool(foreign.first("external_plugins", "custom_register_path"))
     for key, value in settings.items():
-        if value in (None, "", []) or key in foreign_names().needless:
+        on_benchmarks = key == "eval_dataset" and foreign.program == "ms-swift"
+        if value in (None, "", []) or (key in foreign_names().needless and not on_benchmarks):
             continue
-        found = _read(key, value, top)
-        if isinstance(found, str):
-            translated.left_out.append((key, f"{_words(value)}: {found}"))
-        else:
-            train |= found
+        found = _read(key, value)
+        if not isinstance(found, str):
+            own = {name: item for name, item in found.items() if name in OWN}
+            checked = {name: check_value(name, found[name], plugins) for name in found if name not in OWN}
+            train = own | train | {name: item for name, (item, problem) in checked.items() if not problem}
+            found = next((problem for _, problem in checked.values() if problem), "")
+        translated.left_out += [(key, f"{_words(value)}: {found}")] if found else []
     data = plan_data(foreign, place, translated.commands, translated.left_out)
+    top = {"gpus": "auto"} | {key: train.pop(key) for key in OWN if key in train}
     _finish(foreign, top, train, data)
-    model = first_of(settings, *MODELS)
+    default = _add_defaults(foreign.program, train)
+    model = foreign.named("model")
     translated.left_out += [] if model else [("model", "not named; fill it in")]
     ours = {"model": model or "FILL_IN", **data, **top, "train": train}
-    translated.yaml = yaml.safe_dump(ours, sort_keys=False, allow_unicode=True)
-    translated.commands += [f"swiftagent sft {output}", *_afterwards(settings)]
+    text = yaml.safe_dump(ours, sort_keys=False, allow_unicode=True)
+    reason = f"# {foreign.program}'s own defaults, where nothing was said"
+    translated.yaml = text.replace(f"\n  {default}:", f"\n  {reason}\n  {default}:") if default else text
+    translated.commands += [f"swiftagent sft {output}", *_afterwards(foreign)]
 
 
-def _afterwards(settings: dict[str, Any]) -> list[str]:
+def _afterwards(foreign: Foreign) -> list[str]:
     """What a script does with the model that it trained."""
-    export = ("swiftagent", "export")
-    commands = [command(*export, "merge", ("-o", folder))] if (folder := settings.get("save_merge")) else []
-    if folder := settings.get("save_gguf"):
-        how = settings.get("quantization_method") or "q8_0"
-        how = how[0] if isinstance(how, list) else how
-        commands.append(command(*export, "gguf", ("-o", f"{folder}.gguf"), ("--quantize", how)))
-    return commands + (["swiftagent eval"] if is_true(settings.get("predict_with_generate", False)) else [])
+    export, merged, gguf = ["swiftagent", "export"], *map(foreign.settings.get, ("save_merge", "save_gguf"))
+    how = listed_of(foreign.settings.get("quantization_method") or "q8_0")[0]
+    lines = [command(export, "merge", ("-o", merged))] if merged else []
+    lines += [command(export, "gguf", ("-o", f"{gguf}.gguf"), ("--quantize", how))] if gguf else []
+    return lines + (["swiftagent eval"] if foreign.on("predict_with_generate") else [])
 
 
 def _words(value: Any) -> str:
@@ -102,52 +121,73 @@ def _words(value: Any) -> str:
 
 
 def _finish(foreign: Foreign, top: dict[str, Any], train: dict[str, Any], data: dict[str, Any]) -> None:
-    """The defaults that differ from ms-swift's, and what depends on two settings."""
-    top.setdefault("gpus", "auto")
+    """What depends on two settings."""
     if "quant_bits" in train:
         train.setdefault("quant_method", "bnb")
-    if foreign.program == "LLaMA-Factory" and train.get("tuner_type") == "lora":
-        train.setdefault("lora_alpha", 2 * int(train.get("lora_rank", 8)))
-    if foreign.program == "Axolotl":
-        train.setdefault("tuner_type", "full")
     for key in ("eval_steps", "save_steps"):  # Axolotl counts times an epoch, ms-swift takes a share of the run
         if isinstance(times := train.get(key), float) and times < 0:
             train[key] = round(-1 / times / max(1, float(train.get("num_train_epochs", 1))), 6)
-    if "val" in data:
-        train.pop("split_dataset_ratio", None)
+    if "micro_batch_size" in foreign.settings and "max_epochs" in train:  # Megatron's own name
+        train["num_train_epochs"] = train.pop("max_epochs")
+    accumulated = train.get("gradient_accumulation_steps")
+    if foreign.settings.get("one_process") and accumulated:
+        top["sequences_per_step"] = accumulated * train.get("per_device_train_batch_size", 1)
+    if "sequences_per_step" in top:
+        train.pop("gradient_accumulation_steps", None)
+    # ms-swift refuses both; transformers takes the steps.
+    for key, is_moot in (("warmup_ratio", train.get("warmup_steps")), ("split_dataset_ratio", "val" in data)):
+        train.pop(key, None) if is_moot else None
+
+
+def _add_defaults(program: Program, train: dict[str, Any]) -> str:
+    """Add the program's defaults that differ from ms-swift's; returns the first that is added, "" without one."""
+    defaults = dict(foreign_names().defaults.get(program, {}))
+    if train.get("tuner_type", defaults.get("tuner_type")) == "full":
+        defaults = {key: value for key, value in defaults.items() if not key.startswith("lora_")}
+    elif program == "LLaMA-Factory":
+        defaults["lora_alpha"] = 2 * int(train.get("lora_rank", 8))
+    added = [key for key in defaults if key not in train]
+    train |= {key: defaults[key] for key in added}
+    return added[0] if added else ""
 
 
 # values
 # ------------------------------------------------------------------------------------------------------------------
 
 
-def _read(key: str, value: Any, top: dict[str, Any]) -> Found:
+def _read(key: str, value: Any) -> Found:
     """A setting by the table, by what its text says, or by today's name."""
     listed = foreign_names().values.get(key, {})
     found = listed.get(str(value).lower(), listed.get("otherwise"))
     if found is None:
-        return READ[key](value) if key in READ else _taken(key, value, top)
+        return READ[key](value) if key in READ else _named(key, value)
     return found.format(value) if isinstance(found, str) else found
 
 
-def _taken(key: str, value: Any, top: dict[str, Any]) -> Found:
-    """A setting by today's name; our own keys are put into `top`."""
+def _named(key: str, value: Any) -> Found:
     today = foreign_names().today.get(key, key)
     if today in OWN:
-        top.setdefault(today, int(value) if str(value).isdigit() else value)
-        return {}
-    if today not in options():
-        return "has no counterpart; left out"
-    checked, problem = check_value(today, value, plugins=True)
-    return problem or {today: checked}
+        return {today: int(value) if str(value).isdigit() else value}
+    if today in TABLES["ours"]:
+        return f"set by {TABLES['ours'][today]}"
+    return {today: value} if today in options() else "has no counterpart; left out"
+
+
+def _run_name(value: Any) -> Found:
+    is_folder = re.fullmatch(r"\w[\w.-]*", str(value))
+    return {"name": str(value)} if is_folder else "no name of a folder; `name:` names the run"
 
 
 def _model_type(value: Any) -> Found:
+    if re.search("For[A-Z]", str(value)):
+        return "a class of transformers; the model's own is found by its config"
     is_old = check_value("model_type", value)[1]
     return "a name of an older version; today's is found by the model's name" if is_old else {"model_type": value}
 
 
 def _targets(value: Any) -> Found:
+    if isinstance(value, str) and re.search(r"[\\^$*+(|\[]", value):
+        return {"target_regex": value}
     listed, targets = value if isinstance(value, list) else str(value).split(","), foreign_names().targets
     names = [str(part).strip() for part in listed]
     return {"target_modules": [name for part in names for name in targets.get(part, [part])]}
@@ -159,12 +199,20 @@ def _deepspeed(value: Any) -> Found:
     return {"deepspeed": f"zero{stage[1]}" + ("_offload" if "offload" in text else "") if stage else str(value)}
 
 
+def _an_epoch(key: str, times: float) -> Found:
+    strategy = "no" if times <= 0 else "epoch" if times == 1 else ""
+    return {f"{key}_strategy": strategy} if strategy else {f"{key}_steps": -times}
+
+
 READ: dict[str, Callable[[Any], Found]] = {
     "adapter": lambda value: {"tuner_type": value},
     "model_type": _model_type,
+    "run_name": _run_name,
+    "eval_dataset": lambda value: {"eval_dataset": value},
+    "optimizer": lambda value: {"optim": value},
     **dict.fromkeys(("lora_target", "lora_target_modules", "target_modules"), _targets),
     **dict.fromkeys(("deepspeed", "deepspeed_config_path"), _deepspeed),
     # Negative until `_finish` knows the number of epochs.
-    "evals_per_epoch": lambda value: {"eval_steps": -float(value)},
-    "saves_per_epoch": lambda value: {"save_steps": -float(value)},
+    "evals_per_epoch": lambda value: _an_epoch("eval", float(value)),
+    "saves_per_epoch": lambda value: _an_epoch("save", float(value)),
 }

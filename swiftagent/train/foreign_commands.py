@@ -10,16 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from swiftagent.formats.dataset_entries import entries_of
-from swiftagent.train.foreign_text import (
-    ADAPTERS,
-    HELD_OUT,
-    MODELS,
-    TRAINED_ON,
-    Foreign,
-    foreign_names,
-    listed_of,
-    near,
-)
+from swiftagent.train.foreign_shell import listed_of
+from swiftagent.train.foreign_text import Foreign, Task, foreign_names, near
 from swiftagent.train.options import options
 
 Notes = list[tuple[str, str]]
@@ -27,14 +19,10 @@ MIX = "datasets/mix.jsonl"
 _TEST, _CHECKED = "datasets/test.jsonl", "datasets/checked.jsonl"
 AGENT_ROWS, GENERAL_ROWS = 30000, 60000  # of the published ms-agent mix
 _INFO = "dataset_info.json"
+OWN = ("name", "gpus", "nodes", "sequences_per_step")  # top-level keys of ours that a setting may become
 _PUBLISHED = re.compile(r"(damo-|iic/)?ms[-_](agent|bench).*")
 _SELF = re.compile(r"(swift/|modelscope/)?self-cognition")
 _FILES = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".arrow", ".txt", ".zip", ".gz")
-
-
-def first_of(settings: dict[str, Any], *keys: str) -> Any:
-    """The value of the first key that is set; None without one."""
-    return next((settings[key] for key in keys if settings.get(key)), None)
 
 
 def command(*parts: Any) -> str:
@@ -50,8 +38,11 @@ def command(*parts: Any) -> str:
 def plan_data(foreign: Foreign, place: Path, commands: list[str], notes: Notes) -> dict[str, Any]:
     """`data` and `val` of our config; `commands` get those that write these files, `notes` what is to be noted."""
     settings = foreign.settings
-    trained = names_of(first_of(settings, *TRAINED_ON))
-    held_out = names_of(first_of(settings, *HELD_OUT))
+    places = foreign_names().places
+    trained, held_out = (names_of([settings.get(key) for key in places[place]]) for place in ("data", "val"))
+    if foreign.program == "ms-swift":  # whose eval_dataset names benchmarks
+        held_out = names_of(settings.get("val_dataset") or settings.get("custom_val_dataset_path"))
+    notes += filter(None, map(_how_read, listed_of(settings.get("datasets"))))
     found: dict[str, Any] = {"data": "FILL_IN.jsonl"}
     mixed = any(_number(settings.get(key)) > 0 for key in ("self_cognition_sample", "train_dataset_mix_ratio"))
     if foreign.program == "ms-swift" and (mixed or any(map(_is_of_a_mix, trained))):
@@ -64,6 +55,17 @@ def plan_data(foreign: Foreign, place: Path, commands: list[str], notes: Notes) 
     if held_out:
         found["val"] = _files(foreign, held_out, place, commands, notes)
     return found
+
+
+def _how_read(entry: Any) -> tuple[str, str] | None:
+    """What an entry of Axolotl says of its rows, which are recognised here by what they hold."""
+    more = dict(entry) if isinstance(entry, dict) else {}
+    place = more.pop("path", "")
+    usual: dict[str, Any] = {"type": str, "ds_type": str, "data_files": (str, list)}
+    said = [f"{key}: {value}" for key, value in more.items() if not isinstance(value, usual.get(key, ()))]
+    said = [text for text in said if text != "split: train"]
+    reason = "rows are recognised by what they hold; see the ledger of `convert`"
+    return (f"dataset {place}", f"{', '.join(said)}: {reason}") if said else None
 
 
 def names_of(value: Any) -> list[str]:
@@ -96,7 +98,9 @@ def sources_of(foreign: Foreign, names: Iterable[str], place: Path) -> tuple[lis
             notes.append((f"dataset {name}", f"no entry of that name in {place_of}; put its file in the command"))
             found.append(f"{folder}/{name}.json")
         else:
-            found.append(name if _is_file(name) or foreign.program == "ms-swift" else f"hf::{name}")
+            hub = "ms" if foreign.program == "ms-swift" and not foreign.on("use_hf") else "hf"
+            plain = name.partition("#")[0]
+            found.append(plain if _is_file(plain) else f"{hub}::{plain}")
     return found, notes
 
 
@@ -175,40 +179,66 @@ def _number(value: Any) -> float:
 
 def command_of(foreign: Foreign, place: Path) -> tuple[list[str], Notes]:
     """Our commands for one task that is no training, and (name, reason) of what they do not carry over."""
-    settings, task = foreign.settings, foreign.task
-    named = first_of(settings, *HELD_OUT, "dataset") if task in ("eval", "check") else None
-    sources, notes = sources_of(foreign, names_of(named), place)
+    settings, task, names = foreign.settings, foreign.task, foreign_names()
+    on_rows = foreign.named("val") or foreign.on("load_data_args", "load_dataset_config")
+    task = "eval" if task == "infer" and on_rows else task
+    rows = names_of(foreign.named("val") or settings.get("dataset")) if task in ("eval", "check") else []
+    sets = names_of(str(settings.get("task", "")).partition("_")[0]) or (rows if foreign.verb == "swift eval" else [])
+    sources, notes = sources_of(foreign, () if sets else rows, place)
     # Settings of a training say how the model was made; only what is no such setting is missed here.
-    names = foreign_names()
-    known = {*names.needless, *ADAPTERS, *names.today, *options(), "stage", "port", "default_system"}
-    unused = [key for key, value in settings.items() if key not in known and value not in (None, "")]
-    left_out = [(key, f"not needed to {task}, or without a counterpart") for key in unused]
-    return _commands(foreign, sources), [*notes, *left_out]
+    known = {*names.needless, *names.today, *options(), *OWN} - {*names.asked} | {*names.carried[task]}
+    for key, value in settings.items():
+        if key not in known and value not in (None, "", False, "false"):
+            reason = names.asked.get(key) or names.values.get(key, {}).get("otherwise")
+            missed = f"not needed to {task}, or without a counterpart"
+            notes.append((key, reason if isinstance(reason, str) else missed))
+    sets = ["--evalscope", *sets] if sets else []
+    count = _counted(rows)
+    return _words_of(foreign, task, sources, [*sets, *(["-n", f"{count:.0f}"] if count else [])]), notes
 
 
-def _commands(foreign: Foreign, sources: list[str]) -> list[str]:
-    settings = foreign.settings
-    adapters = first_of(settings, *ADAPTERS)
-    model = ("--model", first_of(settings, *MODELS))
-    adapter = ("--adapter", str(adapters[0] if isinstance(adapters, list) else adapters or "").split(",")[0])
-    match foreign.task:
+def _words_of(foreign: Foreign, task: Task, sources: list[str], more: list[str]) -> list[str]:
+    settings, ours = foreign.settings, "swiftagent"
+    name, _, adapter = str(next(iter(names_of(foreign.named("adapter"))), "")).rpartition("=")
+    model = [("--model", foreign.named("model")), ("--adapter", adapter)]
+    carried = [(option, settings.get(key)) for key, option in foreign_names().carried[task].items()]
+    given = [(option, str(value)) for option, value in carried if option and value is not None]
+    engine = ("--engine", "vllm" if settings.get("infer_backend") == "vllm" else "")
+    match task:
         case "eval":
-            # Gold is read as training data is; an entry of dataset_info.json becomes a file first.
-            first = [command("swiftagent", "convert", sources, ("-o", _TEST))] if "#" in "".join(sources) else []
+            # Gold is read as training data is; an entry of dataset_info.json and a hub's rows become a file first.
+            is_elsewhere = any("#" in source or "::" in source for source in sources)
+            first = [command(ours, "convert", sources, ("-o", _TEST))] if is_elsewhere else []
             data = [("--data", source) for source in ([_TEST] if first else sources or ["FILL_IN.jsonl"])]
-            rest: list[Any] = [("--step-tokens", settings.get("max_new_tokens")), ("-o", settings.get("output_dir"))]
-            return [*first, command("swiftagent", "eval", model, adapter, *data, *rest)]
+            return [*first, command(ours, "eval", *model, *data, engine, *given, more)]
         case "export":
-            output = first_of(settings, "export_dir", "output_dir") or "merged"
-            size = f"{settings['export_size']}GB" if settings.get("export_size") else ""
-            how = [("-o", output), ("--max-shard-size", size)]
-            pushed = first_of(settings, "export_hub_model_id", "hub_model_id")
-            push = [command("swiftagent", "export", "push", output, pushed)] if pushed else []
-            return [command("swiftagent", "export", "merge", model, adapter, *how), *push]
+            return _exports(foreign, model, adapter)
         case "check":
-            convert = command("swiftagent", "convert", sources or "FILL_IN.json", ("-o", _CHECKED))
-            return [convert, command("swiftagent", "inspect", _CHECKED, "--check", model)]
-        case "infer":
-            system = ("--system", first_of(settings, "system", "default_system"))
-            return [command("swiftagent", "infer", "--react", model, adapter, system)]
-    return [command("swiftagent", "serve", model, adapter, ("--port", settings.get("port")))]
+            convert = command(ours, "convert", sources or "FILL_IN.json", ("-o", _CHECKED))
+            return [convert, command(ours, "inspect", _CHECKED, "--check", model[0])]
+    named = ("--name", "" if settings.get("served_model_name") or task != "serve" else name)
+    return [command(ours, task, "--react" if task == "infer" else "", *model, named, engine, *given)]
+
+
+def _exports(foreign: Foreign, model: list[Any], adapter: str) -> list[str]:
+    settings, export = foreign.settings, ["swiftagent", "export"]
+    output = foreign.first("export_dir", "output_dir") or "merged"
+    pushed = foreign.first("export_hub_model_id", "hub_model_id")
+    bits = foreign.first("quant_bits", "export_quantization_bit", "quant_method")
+    if foreign.on("to_cached_dataset"):
+        return [command("swiftagent", "convert", names_of(foreign.named("data")) or "FILL_IN.json", ("-o", _CHECKED))]
+    if foreign.on("to_ollama"):
+        return [command(export, "ollama", *model, ("-o", output))]
+    lines = []
+    if adapter or not (pushed or bits):
+        size = f"{settings['export_size']}GB" if settings.get("export_size") else ""
+        lines.append(command(export, "merge", *model, ("-o", output), ("--max-shard-size", size)))
+    subject = output if lines else str(foreign.named("model"))
+    if bits:
+        file = Path(foreign.first("export_dir", "output_dir") or subject).name
+        how = ("--quantize", "q8_0" if str(bits) == "8" else "q4_K_M")
+        lines.append(command(export, "gguf", subject, ("-o", f"{file}.gguf"), how))
+    if pushed:
+        hub = "hf" if foreign.on("use_hf") or foreign.program == "LLaMA-Factory" else ""
+        lines.append(command(export, "push", subject, pushed, ("--hub", hub)))
+    return lines

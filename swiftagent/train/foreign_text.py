@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ast
 import re
-import shlex
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -15,34 +13,33 @@ import yaml
 
 from swiftagent.errors import ConfigError
 from swiftagent.io.yaml_file import load
+from swiftagent.train import foreign_shell as shell
+from swiftagent.train.foreign_script import ScriptCall, calls_and_settings, code_of
 
-MODELS = ("model", "model_name_or_path", "model_id_or_path", "base_model")
-ADAPTERS = ("adapter_name_or_path", "adapters", "ckpt_dir", "lora_model_dir")
-TRAINED_ON = ("dataset", "datasets", "custom_train_dataset_path")
-HELD_OUT = ("eval_dataset", "val_dataset", "test_datasets", "custom_val_dataset_path")
-
-
+_ONE_TRAINING = "no supervised fine-tuning, the one training that is done here"
+_OTHER_TRAININGS = re.compile("(DPO|GRPO|ORPO|KTO|PPO|RLOO|CPO|GKD|RLHF|Reward)(Config|Trainer|Arguments)")
+_NAMES = "LLaMA-Factory, ms-swift or Axolotl"
 Program = Literal["LLaMA-Factory", "ms-swift", "Axolotl", "Unsloth"]
-Task = Literal["train", "check", "eval", "export", "infer", "serve"]
-
-
-class ScriptCall(msgspec.Struct, frozen=True):
-    """What the first arguments and the keywords of a call are called here, and whether it is of a training."""
-
-    first: tuple[str, ...] = ()
-    renamed: dict[str, str] = {}
-    trains: bool = False
+Task = Literal["train", "check", "eval", "export", "infer", "serve", "other"]
+Place = Literal["model", "adapter", "data", "val"]
 
 
 class ForeignNames(msgspec.Struct, frozen=True):
-    """The table: `today` is the name of today by the former one; `values` give for a setting's value the options that
-    mean the same, or why there are none; `needless` settings are not carried over. `commands` and `verbs` are patterns
-    of a command's words, `calls` those of a script."""
+    """The table: `places` are the names of what is trained, on what; `today` is the name of today by the former one;
+    `values` give for a setting's value the options that mean the same, or why there are none; `needless` settings are
+    not carried over. `carried` are a task's settings with our option for each; `asked` of an option of trainings is why
+    other tasks miss it. `defaults` differ from ms-swift's; `kinds` say of a training that it is no supervised one.
+    `commands` and `verbs` are patterns of a command's words, `calls` those of a script."""
 
+    places: dict[Place, list[str]]
     today: dict[str, str]
     values: dict[str, dict[str, dict[str, Any] | str]]
     targets: dict[str, list[str]]
     needless: set[str]
+    carried: dict[Task, dict[str, str]]
+    asked: dict[str, str]
+    defaults: dict[Program, dict[str, Any]]
+    kinds: list[str]
     commands: dict[Program, str]
     verbs: dict[Task, str]
     calls: dict[str, ScriptCall]
@@ -53,12 +50,10 @@ def foreign_names() -> ForeignNames:
     """The shipped table; it is read where another program's name is met."""
     table = load(Path(__file__).with_name("foreign.yaml").read_text(encoding="utf-8"))
     table["today"] = {former: today for today, names in table["former"].items() for former in names.split()}
-    table["values"] = {name: of for names, of in table["values"].items() for name in names.split()}
-    table["needless"] = [*f"{table['needless']} {table['mixed']}".split(), *MODELS, *TRAINED_ON, *HELD_OUT]
+    for key in ("values", "asked"):
+        table[key] = {name: of for names, of in table[key].items() for name in names.split()}
+    table["needless"] = [*f"{table['needless']} {table['mixed']}".split(), *sum(table["places"].values(), [])]
     return msgspec.convert(table, ForeignNames)
-
-
-NOT_READ = ScriptCall()
 
 
 class Foreign(msgspec.Struct):
@@ -67,40 +62,59 @@ class Foreign(msgspec.Struct):
     program: Program
     task: Task
     settings: dict[str, Any]
+    verb: str = ""  # of its command line
+
+    def on(self, *keys: str) -> bool:
+        """Whether one of these switches is on."""
+        return any(str(self.settings.get(key)).lower() == "true" for key in keys)
+
+    def first(self, *keys: str) -> Any:
+        """The value of the first key that is set; None without one."""
+        return next((self.settings[key] for key in keys if self.settings.get(key)), None)
+
+    def named(self, place: Place) -> Any:
+        """What stands in a place, under whatever name; None for nothing."""
+        return self.first(*foreign_names().places[place])
 
 
 def read_foreign(text: str, name: str) -> list[Foreign]:
     """Every task in the text, in order. Raises ConfigError where there is none, or a command that no shell reads."""
+    text = code_of(text, name) if name.endswith(".ipynb") else text
     if name.endswith(".py") or re.search(r"(?m)^\s*(from|import) (unsloth|trl|transformers|peft)\b", text):
         return [_of_script(text, name)]
-    return _of_commands(text, name) or [_of_yaml(text, name)]
+    found = list(_of_commands(text, name))
+    if not found and (text.startswith("#!") or name.endswith((".sh", ".bash", ".bat", ".cmd", ".ps1", ".ipynb"))):
+        raise ConfigError(f"{name}: no command of {_NAMES} stands in it")
+    return found or [_of_yaml(text, name)]
 
 
 # commands
 # ---------------------------------------------------------------------------------------------------------------
 
 
-def _of_commands(text: str, name: str) -> list[Foreign]:
-    found = []
+def _of_commands(text: str, name: str) -> Iterator[Foreign]:
+    files = {found[1]: found[3] for found in shell.HERE_DOCUMENT.finditer(text)}
     environment: dict[str, str] = {}
-    for line in _lines(text):
-        environment |= dict(re.findall(r"\b(NPROC_PER_NODE|CUDA_VISIBLE_DEVICES)=([\w,]+)", line))
-        program = next((one for one, pattern in foreign_names().commands.items() if re.search(pattern, line)), None)
-        words = _words_of(line, name) if program else []
-        in_file = next((word for word in words if word.endswith((".yaml", ".yml"))), "")
-        if program and (in_file or any(word.startswith("--") for word in words)):
-            settings = _settings(words, environment)
-            found.append(_task_of(program, words, {**_named_yaml(in_file, name), **settings} if in_file else settings))
-    return found
+    for line in shell.lines_of(shell.HERE_DOCUMENT.sub("", text), environment):
+        if not any(re.search(pattern, line) for pattern in foreign_names().commands.values()):
+            continue
+        for words in shell.words_of(line, name):
+            at, program, verb = _program_of(words)
+            settings = _settings(words, at, program, environment) if program else {}
+            if in_file := settings.pop("config", ""):
+                settings = {**_named_yaml(in_file, files, name), **settings}
+            if program and set(settings) - {"gpus", "nodes", "port"}:
+                yield _foreign(program, settings, name, verb)
 
 
-def _named_yaml(word: str, name: str) -> dict[str, Any]:
-    """The YAML that a command names, from here or from the command's own folder. Raises ConfigError."""
+def _named_yaml(word: str, files: dict[str, str], name: str) -> dict[str, Any]:
+    """The YAML that a command names: from the same script, from here or from its own folder. Raises ConfigError."""
+    word = re.sub(r"^\$\{?\w+\}?/", "", word)  # as "$SCRIPT_DIR/train.yaml" is
     path = near(word, Path(name).parent)
-    if path is None:
+    if path is None and word not in files:
         remedy = f"translate that file: configs from {word}"
         raise ConfigError(f"{name}: its command names {word}, which is not here; {remedy}")
-    return _of_yaml(path.read_text(encoding="utf-8-sig"), str(path)).settings
+    return _mapping(path.read_text(encoding="utf-8-sig") if path else files[word], word)
 
 
 def near(word: str, place: Path) -> Path | None:
@@ -109,62 +123,54 @@ def near(word: str, place: Path) -> Path | None:
     return next((path for folder in folders if (path := folder / word).is_file()), None)
 
 
-def _lines(text: str) -> list[str]:
-    """The lines of a script without comments, continued ones as one, with the variables that it sets put in place."""
-    kept = "\n".join(line.rstrip() for line in text.splitlines() if not line.lstrip().startswith("#"))
-    return _with_variables(re.sub(r"\\\n", " ", kept)).splitlines()
+def _program_of(words: list[str]) -> tuple[int, Program | None, str]:
+    """Where a command names its program, which one that is, and the words that say what it is to do."""
+    for at in range(len(words)):
+        for program, pattern in foreign_names().commands.items():
+            if found := re.match(rf"(?:{pattern})(?=\s|$)", " ".join(words[at : at + 2])):
+                return at, program, found[0]
+    return 0, None, ""
 
 
-def _words_of(line: str, name: str) -> list[str]:
-    try:
-        return shlex.split(line, comments=True)
-    except ValueError as error:
-        raise ConfigError(f"{name}: its command cannot be read: {error}: {line.strip()[:100]}") from None
+def _settings(words: list[str], at: int, program: Program, environment: dict[str, str]) -> dict[str, Any]:
+    """The options behind a program's name, and the GPUs and machines that its launcher or environment gives it."""
+    launcher, settings = environment | shell.options_of(words[:at]), shell.options_of(words[at + 1 :])
+    visible = str(launcher.get("CUDA_VISIBLE_DEVICES") or str(launcher.get("include", "")).partition(":")[2])
+    each = ("nproc_per_node", "num_processes", "num_gpus", "NPROC_PER_NODE")
+    processes, shown = next(filter(None, map(launcher.get, each)), None), len(visible.split(",")) if visible else 0
+    if program == "ms-swift" and not processes and "config_file" not in launcher and shown > 1:
+        settings["one_process"] = True  # it spreads one copy of the model over the GPUs
+    found = {"gpus": processes or shown, "nodes": launcher.get("nnodes") or launcher.get("NNODES")}
+    found |= {"config_file": launcher.get("config_file"), "port": launcher.get("API_PORT")}
+    return {key: value for key, value in found.items() if value} | settings
 
 
-def _task_of(program: Program, words: list[str], settings: dict[str, Any]) -> Foreign:
-    verb = " ".join(word for word in words[: _first_option(words)] if "=" not in word)
-    stage, verbs = str(settings.get("stage", "")), foreign_names().verbs
-    named: Task = next(
-        (task for task, pattern in verbs.items() if re.search(pattern, verb) or re.fullmatch(pattern, stage)), "train"
-    )
-    task = _task_by_settings(settings) if named == "train" and program == "LLaMA-Factory" else named
-    return Foreign(program, task, settings)
+def _foreign(program: Program, settings: dict[str, Any], name: str, verb: str = "") -> Foreign:
+    """Raises ConfigError for a training that is no supervised one."""
+    verbs, kinds = foreign_names().verbs, foreign_names().kinds
+    foreign = Foreign(program, next((task for task in verbs if re.search(verbs[task], verb)), "train"), settings, verb)
+    if foreign.task == "other":
+        raise ConfigError(f"{name}: `{verb}`: {_ONE_TRAINING}")
+    if foreign.task == "train" and program == "LLaMA-Factory":
+        foreign.task = _task_by_settings(foreign)
+    for key in kinds if foreign.task == "train" else ():
+        if str(settings.get(key) or "sft").lower() not in ("sft", "true", "false"):
+            place = f"{name}: {key}: {str(settings[key])[:60]}"
+            raise ConfigError(f"{place}: {_ONE_TRAINING}; without this line the rest is translated")
+    return foreign
 
 
-def _first_option(words: list[str]) -> int:
-    """Where the program's own options begin: behind its name, and not behind those of a launcher."""
-    script = next((at for at, word in enumerate(words) if word.endswith((".py", "-cli")) or word == "swift"), 0)
-    return next((at for at, word in enumerate(words) if at > script and word.startswith("--")), len(words))
-
-
-def _settings(words: list[str], environment: dict[str, str]) -> dict[str, Any]:
-    settings: dict[str, Any] = {}
-    visible = environment.get("CUDA_VISIBLE_DEVICES", "")
-    if processes := environment.get("NPROC_PER_NODE") or (visible and len(visible.split(","))):
-        settings["gpus"] = str(processes)
-    key = ""
-    for word in words:
-        if word.startswith("--"):
-            key, given, value = word[2:].partition("=")
-            settings[key] = _plain(value) if given else True
-            key = "" if given else key  # `--key=value` takes no further word
-        elif key:
-            before = settings[key]
-            settings[key] = _plain(word) if before is True else [*listed_of(before), _plain(word)]
-    return settings
-
-
-def _with_variables(text: str) -> str:
-    """Shell variables that the text itself sets, and quotients of two numbers, put in place."""
-    for name, value in re.findall(r"(?m)(?:^|\s)([A-Za-z_]\w*)=([\w.,/:-]+)(?=\s|;|$)", text):
-        text = re.sub(rf"\$(?:{name}\b|{{{name}}})", value, text)
-    divided = re.compile(r"\$\(\(?\s*(?:expr\s+)?(\d+)\s*/\s*(\d+)\s*\)?\)")
-    return divided.sub(lambda found: str(int(found[1]) // int(found[2])) if int(found[2]) else found[0], text)
-
-
-def _plain(word: str) -> Any:
-    return int(word) if re.fullmatch(r"-?\d{1,18}", word) else word
+def _task_by_settings(foreign: Foreign) -> Task:
+    """LLaMA-Factory's tasks differ by their settings alone: one verb trains, predicts and checks."""
+    has = foreign.settings.__contains__
+    tasks: dict[Task, bool] = {
+        "export": has("export_dir"),
+        "train": foreign.on("do_train"),
+        "eval": has("task") or foreign.on("do_predict", "do_eval", "predict_with_generate"),
+        "check": has("do_train"),
+        "infer": has("infer_backend") and not has("dataset"),
+    }
+    return next((task for task, is_so in tasks.items() if is_so), "train")
 
 
 # YAML
@@ -172,50 +178,38 @@ def _plain(word: str) -> Any:
 
 
 def _of_yaml(text: str, name: str) -> Foreign:
+    settings = _mapping(text, name)
+    places = {"file_name", "hf_hub_url", "ms_hub_url"}
+    if settings and all(isinstance(item, dict) and places & set(item) for item in settings.values()):
+        folder = str(Path(name).absolute().parent)
+        return Foreign("LLaMA-Factory", "check", {"dataset": ",".join(settings), "dataset_dir": folder})
+    if all(Foreign("ms-swift", "train", settings).named(place) is None for place in foreign_names().places):
+        raise ConfigError(f"{name}: names no model, no adapter and no data: no config of {_NAMES}")
+    if isinstance(settings.get("train"), dict) and "data" in settings:
+        raise ConfigError(f"{name}: a config of swiftagent already: `swiftagent sft {name}` trains it")
+    is_theirs = {"model_name_or_path", "finetuning_type", "export_dir"} & set(settings)
+    program: Program = "Axolotl" if "base_model" in settings else "LLaMA-Factory" if is_theirs else "ms-swift"
+    return _foreign(program, settings, name)
+
+
+def _mapping(text: str, name: str) -> dict[str, Any]:
     try:
         value = load(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"{name}: neither YAML nor a known command: {error}".replace("\n", " ")) from None
+    if value is None:
+        raise ConfigError(f"{name}: empty; a config or a command is read")
+    if isinstance(value, list) or name.endswith(".jsonl"):
+        raise ConfigError(f"{name}: data and no config: `swiftagent sft {name}` trains on it")
     if not isinstance(value, dict):
-        known = "a command of LLaMA-Factory, ms-swift or Axolotl, nor an Unsloth script"
-        raise ConfigError(f"{name}: neither a YAML mapping nor {known}")
-    settings = {str(key): item for key, item in value.items()}
-    places = {"file_name", "hf_hub_url", "ms_hub_url"}
-    if value and all(isinstance(item, dict) and places & set(item) for item in value.values()):
-        folder = str(Path(name).absolute().parent)
-        return Foreign("LLaMA-Factory", "check", {"dataset": ",".join(settings), "dataset_dir": folder})
-    if "base_model" in settings:
-        return Foreign("Axolotl", "train", settings)
-    if {"model_name_or_path", "finetuning_type", "export_dir"} & set(settings):
-        return Foreign("LLaMA-Factory", _task_by_settings(settings), settings)
-    return Foreign("ms-swift", "train", settings)
+        raise ConfigError(f"{name}: neither a YAML mapping nor a command of {_NAMES}, nor an Unsloth script")
+    return {str(key): item for key, item in value.items()}
 
 
 def is_foreign(settings: Mapping[str, Any]) -> bool:
     """Whether a YAML is one of another program."""
-    return bool({"base_model", "model_name_or_path", "finetuning_type", "export_dir", "cutoff_len"} & set(settings))
-
-
-def _task_by_settings(settings: dict[str, Any]) -> Task:
-    """LLaMA-Factory's tasks differ by their settings alone: one verb trains, predicts and checks."""
-    if "export_dir" in settings:
-        return "export"
-    if is_true(settings.get("do_train", False)):
-        return "train"
-    if any(is_true(settings.get(key, False)) for key in ("do_predict", "do_eval", "predict_with_generate")):
-        return "eval"
-    if "do_train" in settings:
-        return "check"
-    return "infer" if "infer_backend" in settings and "dataset" not in settings else "train"
-
-
-def listed_of(value: Any) -> list[Any]:
-    """A list as it is, anything else as a list of one."""
-    return value if isinstance(value, list) else [value]
-
-
-def is_true(value: Any) -> bool:
-    return str(value).lower() == "true"
+    names = {"base_model", "model_name_or_path", "finetuning_type", "export_dir", "cutoff_len", "dataset"}
+    return bool(names & set(settings)) and not any(key.startswith("train.") for key in settings)
 
 
 # a script
@@ -223,50 +217,19 @@ def is_true(value: Any) -> bool:
 
 
 def _of_script(text: str, name: str) -> Foreign:
-    """The keyword values of an Unsloth or TRL script that are written out."""
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError) as error:
-        raise ConfigError(f"{name}: not Python that can be read: {error}") from None
-    assigned = [node for node in tree.body if isinstance(node, ast.Assign)]
-    names = [(node.targets[0], node.value) for node in assigned]
-    known = {name.id: _literal(value, {}) for name, value in names if isinstance(name, ast.Name)}
-    settings: dict[str, Any] = {}
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    for call in calls:
-        # A tokenizer's from_pretrained names the same model; the first that is named is the one that trains.
-        found = {key: value for key, value in _of_call(call, known) if value is not None}
-        settings |= found | {key: settings[key] for key in ("model", "dataset") if key in settings}
+    calls = foreign_names().calls
+    called, settings = calls_and_settings(text, name, calls)
+    settings = {key: value for key, value in settings.items() if value is not None}
+    if other := next(filter(_OTHER_TRAININGS.fullmatch, called), None):
+        raise ConfigError(f"{name}: {other}: {_ONE_TRAINING}")
     if isinstance(files := settings.get("dataset"), dict):
         settings["eval_dataset"] = next((files[key] for key in ("test", "validation", "eval") if key in files), None)
         settings["dataset"] = files.get("train")
-    if "model" not in settings:
+    if isinstance(settings.get("model", shell.Unset()), shell.Unset):
         raise ConfigError(f"{name}: no from_pretrained(...) with a model's name written out in this script")
-    if not any(_known_call(call).trains for call in calls):
+    if not any(calls[word].trains for word in called & set(calls)):
         return Foreign("Unsloth", "infer", {key: settings[key] for key in ("model", "adapters") if key in settings})
-    settings.setdefault("adapter", "lora" if "lora_rank" in settings else "full")
+    if {"TrainArguments", "SftArguments"} & called:
+        return Foreign("ms-swift", "train", settings)
+    settings.setdefault("adapter", "lora" if {"get_peft_model", "LoraConfig"} & called else "full")
     return Foreign("Unsloth", "train", settings)
-
-
-def _known_call(call: ast.Call) -> ScriptCall:
-    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-    return foreign_names().calls.get(name, NOT_READ)
-
-
-def _of_call(call: ast.Call, known: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The settings that a call writes out; None for values that it does not."""
-    read = _known_call(call)
-    for key, value in zip(read.first, call.args, strict=False):
-        if not any(read.renamed.get(word.arg or "") == key for word in call.keywords):
-            yield key, _literal(value, known)
-    for word in call.keywords if read is not NOT_READ else ():
-        yield read.renamed.get(word.arg or "", word.arg or ""), _literal(word.value, known)
-
-
-def _literal(node: ast.expr, known: dict[str, Any]) -> Any:
-    if isinstance(node, ast.Name):
-        return known.get(node.id)
-    try:
-        return ast.literal_eval(node)
-    except ValueError:
-        return None

@@ -180,7 +180,7 @@ def _advise(inputs: Inputs, planned: LaunchPlan, report: Report) -> None:
         report.problems.append(f"{inputs.config.place('train.agent_template')}: {agent}")
     if data.rows and data.repeats > 0.2 * data.rows:
         report.warnings.append(f"{data.repeats:,} of {data.rows:,} rows repeat an earlier one")
-    channels, context, limit = report.channels, advice.context_of(inputs), options.get("max_length")
+    channels, context, limit = report.channels, advice.context_of(inputs.folder), options.get("max_length")
     longest = max((channel.longest for channel in channels.values()), default=0)
     if context and longest > context and not limit:
         fact = f"the longest row has {longest:,} tokens, the model's context {context:,}; "

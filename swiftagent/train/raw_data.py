@@ -50,17 +50,27 @@ class Raw(msgspec.Struct):
 
 
 def raw_format(entry: str) -> str:
-    """The format of an entry that a trainer cannot read as it is meant; "" where it can, or where nobody can."""
+    """The format of an entry that a trainer cannot read as it is meant; "" where it can.
+
+    Raises ConfigError where nobody can; what is wrong with each row of JSONL is left to the preflight.
+    """
     path = find(entry)
     if not (is_entry(entry) or path.exists()):
         return ""
     is_file = path.is_file() and path.suffix.lower() in TRAINED_ON
+    name, faults = "", ["no row is in it"]
     for row in chain.from_iterable(islice(input_rows(word), _ROWS) for word in _inputs(entry)):
-        with suppress(RowError):  # the preflight names it
-            name = "" if isinstance(row, BadRow) else recognise(row.value)
+        try:
+            if isinstance(row, BadRow):
+                raise row.error
+            name = recognise(row.value)
             is_ready = is_file and name in _READY and (name == "swift" or not malformed(row.value))
-            if name and not is_ready:
+            if not is_ready:
                 return name
+        except RowError as error:
+            faults.append(str(error))
+    if not name and path.suffix.lower() != ".jsonl" and path.exists():
+        raise ConfigError(f"{entry}: {faults[-1]}; `swiftagent formats` lists what is read")
     return ""
 
 

@@ -110,6 +110,9 @@ def test_llama_factory_yaml():
         "split_dataset_ratio": 0.1,
         "deepspeed": "zero3",
         "attn_impl": "flash_attn",
+        "weight_decay": 0.0,
+        "adam_beta2": 0.999,
+        "lora_dropout": 0.0,
         "lora_alpha": 16,
     }
     left = [name for name, _ in translated.left_out]
@@ -147,11 +150,27 @@ def test_the_guides_command_with_its_shell_variables_is_a_config_that_sft_takes(
     assert [shlex.split(command) for command in translated.commands] == [mix.split(), ["swiftagent", "sft", "CONFIG"]]
 
 
-def test_text_that_is_neither_is_refused():
-    with pytest.raises(ConfigError, match="neither a YAML mapping nor a command of LLaMA-Factory"):
-        translate("- a\n- b\n", "x")
-    with pytest.raises(ConfigError, match="x.sh: its command cannot be read: No closing quotation"):
-        translate('swift sft --model "Qwen/x --dataset a\n', "x.sh")
+@pytest.mark.parametrize(
+    ("name", "text", "problem"),
+    [
+        ("x", "only words\n", "neither a YAML mapping nor a command of LLaMA-Factory"),
+        ("x.sh", 'swift sft --model "Qwen/x --dataset a\n', "its command cannot be read: No closing quotation"),
+        ("x.sh", "set -e\necho hi: there\n", "no command of LLaMA-Factory, ms-swift or Axolotl stands in it"),
+        ("x.yaml", "# nothing\n", "empty"),
+        ("x.json", '[{"instruction": "a"}]', "data and no config: `swiftagent sft x.json`"),
+        ("x.yaml", "compute_environment: LOCAL_MACHINE\nuse_cpu: false\n", "names no model, no adapter and no data"),
+        ("x.yaml", "model: a/b\ndata: x.jsonl\ntrain: {lora_rank: 4}\n", "a config of swiftagent already"),
+        ("x.sh", "swift rlhf --rlhf_type dpo --model a/b --dataset x.jsonl", "`swift rlhf`: no supervised fine-tuning"),
+        ("x.yaml", "model_name_or_path: a/b\nstage: rm\ndataset: x\n", "stage: rm: no supervised fine-tuning"),
+        ("x.yaml", "base_model: a/b\nrl: grpo\n", "rl: grpo: no supervised fine-tuning"),
+        ("x.py", "model = load('a/b')\nGRPOTrainer(model)\n", "GRPOTrainer: no supervised fine-tuning"),
+        ("x.py", "print(1)\n", "no from_pretrained"),
+        ("x.ipynb", "{}", "no notebook that can be read"),
+    ],
+)
+def test_what_is_no_supervised_training_is_refused(name: str, text: str, problem: str):
+    with pytest.raises(ConfigError, match=f"{name}: .*{problem}"):
+        translate(text, name)
 
 
 COMMAND = """
@@ -272,6 +291,11 @@ def test_an_axolotl_yaml():
         "learning_rate": 2e-4,
         "attn_impl": "flash_attn",
         "eval_steps": 0.125,
+        "gradient_accumulation_steps": 1,
+        "warmup_ratio": 0.03,
+        "weight_decay": 0.0,
+        "adam_beta2": 0.999,
+        "lora_dropout": 0.0,
     }
     assert translated.commands[0] == (
         "swiftagent convert hf::teknium/GPT4-LLM-Cleaned mine.jsonl -o datasets/GPT4-LLM-Cleaned.jsonl"
@@ -293,6 +317,12 @@ def test_an_unsloth_script_is_read_and_never_run():
         "learning_rate": 2e-4,
         "optim": "adamw_8bit",
         "tuner_type": "lora",
+        "per_device_train_batch_size": 8,
+        "gradient_accumulation_steps": 1,
+        "lr_scheduler_type": "linear",
+        "weight_decay": 0.0,
+        "adam_beta2": 0.999,
+        "lora_dropout": 0.0,
     }
     assert translated.commands[2:] == [
         "swiftagent sft CONFIG",
@@ -357,3 +387,194 @@ def test_an_ms_swift_3_command_with_self_cognition():
     mix = "swiftagent mix --general 500 --self-cognition 300 --name robot --author swift"
     assert translated.commands[0] == f"{mix} --general-source AI-ModelScope/alpaca-zh"
     assert config_of(translated.yaml).train == {"tuner_type": "lora", "torch_dtype": "bfloat16"}
+
+
+def trained(text: str, name: str = "train.sh") -> dict[str, object]:
+    return config_of(translate(text, name).yaml).train
+
+
+def test_a_command_that_ends_in_a_backslash_is_read():
+    assert trained("swift sft \\\n  --model a/b \\\n  --dataset x.jsonl \\\n  --lora_rank 4 \\\n") == {"lora_rank": 4}
+
+
+def test_a_script_as_people_write_it():
+    script = """#!/bin/bash
+export NPROC_PER_NODE=4
+MODEL="Qwen/Qwen3-8B"
+ARGS=(
+  --learning_rate ${LR:-2e-5}
+  # --packing true
+  --deepspeed zero3
+)
+echo "it's $MODEL"
+cd /work && nohup swift sft --model "$MODEL" --dataset 'my rows.jsonl' owner/name#500 "${ARGS[@]}" \\
+  --lora_rank 8 \\  # small
+  --max_length $((4 * 1024)) --gradient_accumulation_steps $(expr 32 / 4 / 2) --save_steps $SAVE > log.txt 2>&1 &
+"""
+    translated = translate(script, "a.sh")
+    config = config_of(translated.yaml)
+    assert (config.model, config.gpus, config.data) == ("Qwen/Qwen3-8B", 4, ("my rows.jsonl", "owner/name#500"))
+    assert (config.train, config.sequences_per_step) == (
+        {"learning_rate": 2e-5, "deepspeed": "zero3", "lora_rank": 8, "max_length": 4096},
+        16,
+    )
+    assert translated.left_out == [("save_steps", "$SAVE: not written out there")]
+
+
+def test_several_commands_of_a_line_with_a_yaml_written_in_the_script():
+    script = """cat > full.yaml <<'EOF'
+### model
+model_name_or_path: a/b
+dataset: x.jsonl
+finetuning_type: full
+EOF
+FORCE_TORCHRUN=1 llamafactory-cli train full.yaml learning_rate=1e-5 && llamafactory-cli chat --model_name_or_path out;
+"""
+    translated = translate(script, "run.sh")
+    config = config_of(translated.yaml)
+    assert (config.model, config.train["tuner_type"], config.train["learning_rate"]) == ("a/b", "full", 1e-5)
+    assert translated.commands[1:] == ["swiftagent sft CONFIG", "swiftagent infer --react --model out"]
+
+
+@pytest.mark.parametrize(
+    ("launcher", "gpus"),
+    [
+        ("torchrun --nnodes 1 --nproc_per_node 2 src/train.py", 2),
+        ("python -m torch.distributed.run --nproc_per_node=8 ../../src/train_bash.py", 8),
+        ("deepspeed --include localhost:0,1,2 --master_port 9901 src/train_bash.py", 3),
+        ("accelerate launch --config_file fsdp.yaml --num_processes 4 src/train.py", 4),
+        ("CUDA_VISIBLE_DEVICES=0,1 python -m llamafactory.cli train", 2),
+    ],
+)
+def test_a_launcher_says_how_many_gpus(launcher: str, gpus: int):
+    command = f"{launcher} --stage sft --model_name_or_path a/b --dataset x.jsonl --finetuning_type lora"
+    assert config_of(translate(command, "a.sh").yaml).gpus == gpus
+
+
+def test_one_process_on_several_gpus_keeps_its_batch():
+    command = "CUDA_VISIBLE_DEVICES=0,1,2,3 swift sft --model a/b --dataset x.jsonl --per_device_train_batch_size 2"
+    config = config_of(translate(f"{command} --gradient_accumulation_steps 8", "a.sh").yaml)
+    assert (config.gpus, config.sequences_per_step) == (4, 16)
+
+
+def test_a_windows_command():
+    text = (
+        "llamafactory-cli train ^\n --model_name_or_path C:\\models\\a ^\n --dataset x.json ^\n --finetuning_type lora"
+    )
+    assert config_of(translate(text, "a.bat").yaml).model == "C:\\models\\a"
+
+
+def test_megatron_names_are_those_of_today():
+    text = "megatron sft --model a/b --dataset x.jsonl --micro_batch_size 2 --global_batch_size 16 --lr 1e-4 "
+    text += "--lr_warmup_fraction 0.05 --max_epochs 2 --save_interval 100 --tensor_model_parallel_size 2"
+    translated = translate(text, "a.sh")
+    config = config_of(translated.yaml)
+    assert config.sequences_per_step == 16
+    assert config.train == {
+        "per_device_train_batch_size": 2,
+        "learning_rate": 1e-4,
+        "warmup_ratio": 0.05,
+        "num_train_epochs": 2,
+        "save_steps": 100,
+    }
+    assert [name for name, _ in translated.left_out] == ["tensor_model_parallel_size"]
+
+
+def test_no_option_that_a_config_refuses_is_written(tmp_path: Path):
+    lines = "model_name_or_path: a/b\ndataset: x.jsonl\nfinetuning_type: oft\nuse_cpu: true\nwarmup_steps: 9\n"
+    lines += "warmup_ratio: 0.1\nadd_version: false\nrun_name: my-run\nresume_from_checkpoint: out/checkpoint-5\n"
+    lines += (
+        "fsdp: full_shard auto_wrap\nfsdp_config: {x: 1}\ntemplate: qwen\nuse_loss_scale: true\nsave_total_limit: -1\n"
+    )
+    translated = translate(lines, "a.yaml")
+    config = config_of(translated.yaml)
+    assert (config.gpus, config.name, config.train["warmup_steps"]) == (0, "my-run", 9)
+    assert {"warmup_ratio", "fsdp_config", "tuner_type", "save_total_limit"}.isdisjoint(config.train)
+    left = [
+        "finetuning_type",
+        "add_version",
+        "resume_from_checkpoint",
+        "fsdp",
+        "fsdp_config",
+        "template",
+        "use_loss_scale",
+    ]
+    assert [name for name, _ in translated.left_out] == left
+
+
+def test_what_axolotl_says_of_its_rows_is_named():
+    entry = "{path: x.jsonl, type: chat_template, roles_to_train: [assistant], split: 'train[:10%]'}"
+    lines = f"base_model: a/b\ndatasets: [{entry}]\nadapter: lora\nevals_per_epoch: 0\nsaves_per_epoch: 1\n"
+    lines += (
+        'lora_target_modules: "layers.[0-9]+.(q|k)_proj"\nliger_rope: true\nattn_implementation: flash_attention_2\n'
+    )
+    translated = translate(lines, "a.yaml")
+    train = config_of(translated.yaml).train
+    assert (train["eval_strategy"], train["save_strategy"], train["use_liger_kernel"]) == ("no", "epoch", True)
+    assert (train["target_regex"], train["attn_impl"]) == ("layers.[0-9]+.(q|k)_proj", "flash_attn")
+    said = "roles_to_train: ['assistant'], split: train[:10%]: rows are recognised by what they hold; see the ledger of"
+    assert translated.left_out == [("dataset x.jsonl", f"{said} `convert`")]
+
+
+def test_other_tasks_keep_what_they_were_asked():
+    script = """
+swift export --adapters out --merge_lora true --quant_bits 4 --quant_method awq --output_dir awq
+swift deploy --adapters lora1=out --infer_backend vllm --host 0.0.0.0 --port 8001 --temperature 0.3 --top_p 0.9
+swift infer --adapters out --val_dataset owner/name#100 --max_new_tokens 64
+swift eval --model a/b --eval_dataset gsm8k
+llamafactory-cli eval --model_name_or_path a/b --task mmlu_test
+llamafactory-cli train --stage sft --do_predict --model_name_or_path a/b --eval_dataset x.jsonl --max_samples 50
+"""
+    translated = translate(script, "a.sh")
+    assert translated.commands == [
+        "swiftagent export merge --adapter out -o awq",
+        "swiftagent export gguf awq -o awq.gguf --quantize q4_K_M",
+        "swiftagent serve --adapter out --name lora1 --engine vllm --temperature 0.3 --host 0.0.0.0 --port 8001",
+        "swiftagent convert ms::owner/name -o datasets/test.jsonl",
+        "swiftagent eval --adapter out --data datasets/test.jsonl --step-tokens 64 -n 100",
+        "swiftagent eval --model a/b --data FILL_IN.jsonl --evalscope gsm8k",
+        "swiftagent eval --model a/b --data FILL_IN.jsonl --evalscope mmlu",
+        "swiftagent eval --model a/b --data x.jsonl -n 50",
+    ]
+    assert [name for name, _ in translated.left_out] == ["quant_bits", "quant_method", "top_p"]
+
+
+SCRIPT = """
+from peft import LoraConfig
+name = "a/b"
+bits = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16)
+model = AutoModelForCausalLM.from_pretrained(name, quantization_config=bits, device_map="auto")
+rows = load_dataset("json", data_files="x.jsonl", split="train")
+peft = LoraConfig(r=16, lora_alpha=2 * 16)
+settings = SFTConfig(learning_rate=args.lr, max_length=64, per_device_train_batch_size=2)
+SFTTrainer(model=model, args=settings, train_dataset=rows["train"], peft_config=peft)
+if False:
+    model.save_pretrained_gguf("never")
+"""
+
+
+@pytest.mark.parametrize("kind", ["py", "ipynb"])
+def test_a_script_and_a_notebook_of_trl(kind: str):
+    cells = [
+        {"cell_type": "markdown", "source": ["# x"]},
+        {"cell_type": "code", "source": ["!pip install trl\n", SCRIPT]},
+    ]
+    text = SCRIPT if kind == "py" else json.dumps({"cells": cells})
+    translated = translate(text, f"train.{kind}")
+    train = config_of(translated.yaml).train
+    assert (train["quant_bits"], train["bnb_4bit_quant_type"], train["bnb_4bit_compute_dtype"]) == (
+        4,
+        "nf4",
+        "bfloat16",
+    )
+    assert (train["lora_rank"], train["lora_alpha"], train["max_length"]) == (16, 32, 64)
+    assert translated.commands == ["swiftagent convert x.jsonl -o datasets/x.jsonl", "swiftagent sft CONFIG"]
+    assert translated.left_out == [("learning_rate", "args.lr: not written out there")]
+
+
+def test_a_script_of_ms_swift():
+    script = "from swift.llm import sft_main, TrainArguments\n"
+    script += "sft_main(TrainArguments(model='a/b', dataset=['x.jsonl'], train_type='full', learning_rate=1e-5))\n"
+    translated = translate(script, "a.py")
+    config = config_of(translated.yaml)
+    assert (config.data, config.train) == (("x.jsonl",), {"tuner_type": "full", "learning_rate": 1e-5})

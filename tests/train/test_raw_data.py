@@ -56,7 +56,6 @@ def test_what_ms_swift_reads_as_it_is_meant_is_not_raw(tmp_path: Path):
     assert raw_format(file_of(tmp_path / "native.jsonl", NATIVE)) == ""
     assert raw_format(file_of(tmp_path / "calls.json", OPENAI)) == "openai"
     assert raw_format(file_of(tmp_path / "alpaca.json", ALPACA)) == "alpaca"
-    assert raw_format(file_of(tmp_path / "unknown.json", {"x": 1})) == ""
     assert raw_format("nowhere.json") == ""
 
 
@@ -152,3 +151,36 @@ def test_raw_data_is_trained_and_stands_in_the_run(tiny_config: Path, swiftagent
     assert sorted(path.name for path in (run.folder / "data").iterdir()) == [
         "data.jsonl", "data.rejects.jsonl", "data.report.json",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "problem"),
+    [
+        ("cut.json", '{"a": [1, 2', "not JSON"),
+        ("none.json", "[]", "no row is in it"),
+        ("other.json", '[{"x": 1}]', "unknown-format"),
+        ("words.txt", "hello\nworld\n", "not JSON"),
+    ],
+)
+def test_data_that_nobody_reads_is_refused_before_the_trainer_starts(
+    name: str, text: str, problem: str, tmp_path: Path
+):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ConfigError, match=f"{name}: .*{problem}.*; `swiftagent formats` lists what is read"):
+        raw_format(str(tmp_path / name))
+
+
+def test_the_recipe_that_nobody_chose_is_no_longer_than_the_models_context(tmp_path: Path):
+    data = file_of(tmp_path / "calls.json", OPENAI)
+    (tmp_path / "small").mkdir()
+    (tmp_path / "small/config.json").write_text('{"max_position_embeddings": 2048}')
+    small = str(tmp_path / "small")
+    assert config_of([data], small).train["max_length"] == 2048
+    assert config_of([data, "max_length=4000"], small).train["max_length"] == 4000
+    assert config_of([data]).train["max_length"] == 4096
+
+
+def test_a_script_handed_to_sft_is_one_line(tmp_path: Path):
+    (tmp_path / "train.sh").write_text("swift sft --model a/b --dataset x.jsonl\n")
+    with pytest.raises(ConfigError, match="train.sh: a script; `swiftagent configs from .*train.sh -o ours.yaml`"):
+        config_of([str(tmp_path / "train.sh")])
