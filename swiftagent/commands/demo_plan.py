@@ -57,7 +57,7 @@ class Base(msgspec.Struct, frozen=True):
 
 BASES = {
     "tiny": Base("configs/tiny_cpu.yaml", (2100, 400, 396)),
-    "smollm2": Base("configs/smollm2_cpu.yaml", (350, 60, 60), english=True),
+    "smollm2": Base("configs/smollm2_cpu.yaml", (700, 120, 120), english=True),
 }
 _CHINESE = re.compile("[\u4e00-\u9fff]")
 
