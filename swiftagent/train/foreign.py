@@ -124,9 +124,9 @@ def _finish(foreign: Foreign, top: dict[str, Any], train: dict[str, Any], data: 
     """What depends on two settings."""
     if "quant_bits" in train:
         train.setdefault("quant_method", "bnb")
-    for key in ("eval_steps", "save_steps"):  # Axolotl counts times an epoch, ms-swift takes a share of the run
-        if isinstance(times := train.get(key), float) and times < 0:
-            train[key] = round(-1 / times / max(1, float(train.get("num_train_epochs", 1))), 6)
+    for key in ("eval", "save"):  # Axolotl counts times an epoch, ms-swift takes a share of the run
+        if f"{key}s_per_epoch" in foreign.settings and (share := train.get(f"{key}_steps")):
+            train[f"{key}_steps"] = round(share / max(1, float(train.get("num_train_epochs", 1))), 6)
     if "micro_batch_size" in foreign.settings and "max_epochs" in train:  # Megatron's own name
         train["num_train_epochs"] = train.pop("max_epochs")
     accumulated = train.get("gradient_accumulation_steps")
@@ -201,7 +201,7 @@ def _deepspeed(value: Any) -> Found:
 
 def _an_epoch(key: str, times: float) -> Found:
     strategy = "no" if times <= 0 else "epoch" if times == 1 else ""
-    return {f"{key}_strategy": strategy} if strategy else {f"{key}_steps": -times}
+    return {f"{key}_strategy": strategy} if strategy else {f"{key}_steps": 1 / times}
 
 
 READ: dict[str, Callable[[Any], Found]] = {
@@ -212,7 +212,7 @@ READ: dict[str, Callable[[Any], Found]] = {
     "optimizer": lambda value: {"optim": value},
     **dict.fromkeys(("lora_target", "lora_target_modules", "target_modules"), _targets),
     **dict.fromkeys(("deepspeed", "deepspeed_config_path"), _deepspeed),
-    # Negative until `_finish` knows the number of epochs.
+    # Of an epoch, until `_finish` knows how many there are.
     "evals_per_epoch": lambda value: _an_epoch("eval", float(value)),
     "saves_per_epoch": lambda value: _an_epoch("save", float(value)),
 }
