@@ -49,9 +49,9 @@ DECIDED = {
     "a": "Exact masks stay the default. A model that was trained on results expects them (bits per byte of results); "
     "what that does to its calls these runs do not decide.",
     "d": "`configs/agent_best.yaml` has the chat of its mix written by the base (`mix --rewrite-general`). Others "
-    "found the same of 7B models: Yang et al., *Self-Distillation Bridges Distribution Gap in Language Model Fine-Tuning* "
-    "(ACL 2024), and Huang et al., *Mitigating Catastrophic Forgetting in Large Language Models with Self-Synthesized "
-    "Rehearsal* (ACL 2024). The validation split of such a mix is rewritten with it: by the answers of the data (bits "
+    "found the same of 7B models: Yang et al., *Self-Distillation Bridges Distribution Gap in Language Model "
+    "Fine-Tuning* (ACL 2024), and Huang et al., *Mitigating Catastrophic Forgetting in Large Language Models with "
+    "Self-Synthesized Rehearsal* (ACL 2024). The validation split of such a mix is rewritten with it: by the answers of the data (bits "
     "per byte of chat) a model that keeps its own words seems to forget. `method: self-distill` and `adapter_scale: "
     "auto` stay hints.",
     "i": "`eval_calls` stays off where nobody asks for it.",
