@@ -50,10 +50,10 @@ DECIDED = {
     "what that does to its calls these runs do not decide.",
     "d": "`configs/agent_best.yaml` has the chat of its mix written by the base (`mix --rewrite-general`). Others "
     "found the same of 7B models: Yang et al., *Self-Distillation Bridges Distribution Gap in Language Model "
-    "Fine-Tuning* (ACL 2024), and Huang et al., *Mitigating Catastrophic Forgetting in Large Language Models with "
-    "Self-Synthesized Rehearsal* (ACL 2024). The validation split of such a mix is rewritten with it: by the answers of the data (bits "
-    "per byte of chat) a model that keeps its own words seems to forget. `method: self-distill` and `adapter_scale: "
-    "auto` stay hints.",
+    "Fine-Tuning* (ACL 2024), and Huang et al., *Mitigating Catastrophic Forgetting in Large Language Models with"
+    " Self-Synthesized Rehearsal* (ACL 2024). The validation split of such a mix is rewritten with it: by the "
+    "answers of the data (bits per byte of chat) a model that keeps its own words seems to forget. `method: self-"
+    "distill` and `adapter_scale: auto` stay hints.",
     "i": "`eval_calls` stays off where nobody asks for it.",
 }
 Found = dict[tuple[str, int], dict[str, Any]]  # by arm and seed
