@@ -30,16 +30,12 @@ class MetricEstimate(msgspec.Struct, frozen=True):
 Metrics = dict[str, MetricEstimate]
 
 
-class MetricDifference(msgspec.Struct, frozen=True):
+class MetricDifference(MetricEstimate, frozen=True):
     """tuned - base on the same rows, with its paired bootstrap 95 % interval.
 
     `p`: McNemar's exact test where every step is right or wrong, else the paired bootstrap's two-sided p.
     """
 
-    value: float | None
-    n: int
-    low: float | None
-    high: float | None
     p: float | None
     test: str
 
