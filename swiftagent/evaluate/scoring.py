@@ -189,7 +189,7 @@ def summary(
         "chat_answers": len(gold.chats),
         "left_out": gold.left_out,
         "content": gold.fingerprint,
-        "training_rows": len(seen) if seen is not None else None,
+        "training_rows": len(seen.places) if seen is not None else None,
     }
     report["about"] = dict(about or {})
     return report

@@ -132,9 +132,8 @@ def _parts(content: str, agentic: bool) -> tuple[int, str]:
     if content.startswith(react.ACTION_LABEL, thought):
         arguments = content.find(react.INPUT_LABEL, thought)
         newline = content.find("\n", arguments + _INPUT_SIZE)
-        return thought, "call" if arguments >= 0 and newline == len(content) - _STOP_SIZE and content.endswith(
-            react.STOP
-        ) else ""
+        is_whole = arguments >= 0 and newline == len(content) - _STOP_SIZE and content.endswith(react.STOP)
+        return thought, "call" if is_whole else ""
     return thought, "answer" if not content or content.startswith(react.ANSWER_LABEL, thought) else ""
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, Literal, NamedTuple
 
 from swiftagent.errors import RowError
@@ -206,14 +207,10 @@ def _unquoted(name: str) -> str:
 
 def final_text(given: Any) -> str:
     """The answer that `finish` was given, as text or in an object (ToolLLaMA: {"return_type", "final_answer"})."""
-    if isinstance(given, str) and given.lstrip()[:1] not in ("{", "`"):
-        return given.strip()
     value = given
-    if isinstance(given, str):
-        try:
+    if isinstance(given, str) and given.lstrip()[:1] in ("{", "`"):
+        with suppress(RowError):
             value = read_arguments(given)[0]
-        except RowError:
-            return given.strip()
     if isinstance(value, dict):
         value = value.get("final_answer", next(iter(value.values())) if len(value) == 1 else given)
     return value.strip() if isinstance(value, str) else str(given).strip()

@@ -156,7 +156,7 @@ def trim(trajectory: Trajectory, policy: Policy = DEFAULT) -> Trajectory:
         if any(isinstance(event, (Call, Answer)) for event in trajectory.events):
             raise RowError("failed-row", "every step is marked as failed or not trained, so nothing is left to train")
         raise RowError("nothing-trained", "no call and no answer to train")
-    if trimmed is not trajectory and "trimmed-tail" not in trimmed.repairs:
+    if len(trimmed.events) < len(trajectory.events) and "trimmed-tail" not in trimmed.repairs:
         return msgspec.structs.replace(trimmed, repairs=(*trimmed.repairs, "trimmed-tail"))
     return trimmed
 
