@@ -27,12 +27,7 @@ class Cleaner:
     last drained."""
 
     def __init__(
-        self,
-        survey: Survey,
-        actions: Mapping[str, str],
-        tools: Sequence[Tool] = (),
-        like: Survey | None = None,
-        renames: Renames = Renames(),  # noqa: B008 (frozen)
+        self, survey: Survey, actions: Mapping[str, str], tools: Sequence[Tool], like: Survey | None, renames: Renames
     ) -> None:
         self.actions, self.renames, self.is_told = dict(actions), renames, bool(tools)
         self.today = {tool.name: tool for tool in tools} if tools else majority_tools(survey)

@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -46,12 +47,10 @@ def json_answer(text: str | None) -> Json:
     # From the most exact to the loosest, so that prose around JSON never wins over JSON.
     candidates = [text, fenced.group(1) if fenced else "", _between(text, "{", "}"), _between(text, "[", "]")]
     for candidate in candidates:
-        try:
+        with suppress(ValueError, RecursionError):
             value = json.loads(candidate)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(value, (dict, list)):
-            return value
+            if isinstance(value, (dict, list)):
+                return value
     return None
 
 
