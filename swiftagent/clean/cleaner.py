@@ -68,8 +68,7 @@ class Cleaner:
         named = {
             place.partition(".")[0] for keys in (renames.arguments, renames.values, renames.units) for place in keys
         }
-        unknown = sorted({*renames.tools.values(), *named} - set(self.today))
-        if unknown:
+        if unknown := sorted({*renames.tools.values(), *named} - set(self.today)):
             known = ", ".join(sorted(self.today)) or "none that enough rows declare alike; name them with --tools"
             raise ConfigError(f"--map: {', '.join(unknown)}: no tool of today, which are {known}")
 
@@ -141,8 +140,7 @@ class Cleaner:
 
     def _declared(self, name: str, row: Trajectory) -> Tool:
         """A tool as the row declares it, else as others do, else as it is called."""
-        declared = [tool for tool in row.tools if tool.name == name] + self.versions[name]
-        if declared:
+        if declared := [tool for tool in row.tools if tool.name == name] + self.versions[name]:
             return declared[0]
         given = [event.arguments for event in row.events if isinstance(event, Call) and event.tool == name]
         names = {key for arguments in given if isinstance(arguments, dict) for key in arguments}

@@ -90,8 +90,7 @@ def _varied(training: Sequence[Trajectory], dice: random.Random) -> Iterator[Tra
     for _ in range(_VARIANTS):
         dice.shuffle(rows)
         for row, step in rows:
-            varied = exchanged(row, step, values, dice)
-            if varied is not None:
+            if (varied := exchanged(row, step, values, dice)) is not None:
                 yield _with_other_tools(varied, beside, dice.choice(sizes), dice)
 
 

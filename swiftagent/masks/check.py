@@ -112,9 +112,7 @@ def _count_if_as_written(row: Record, totals: Totals) -> bool:  # noqa: C901
         return False
     # Counted only now that the whole row is known to be as written: a row may not be counted twice.
     for kind, size, trained in found:
-        count = totals.tokens[kind]
-        count[0] += size
-        count[1] += size * trained
+        totals.count(kind, size, size * trained)
     return True
 
 

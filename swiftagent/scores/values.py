@@ -53,10 +53,7 @@ def _same_scalar(gold: str | int | float | bool, predicted: str | int | float | 
     if not isinstance(gold, str) or not isinstance(predicted, str):
         return False
     text, other = plain_text(gold), plain_text(predicted)
-    if text == other:
-        return True
-    date = as_date(text)
-    return date is not None and date == as_date(other)
+    return text == other or (date := as_date(text)) is not None and date == as_date(other)
 
 
 def as_number(value: str | int | float) -> int | float | Decimal | None:
@@ -98,8 +95,7 @@ def as_date(text: str) -> tuple[int, ...] | None:
     if not any(letter.isdigit() for letter in text):
         return None
     for pattern in _DATES:
-        found = pattern.fullmatch(text)
-        if found:
+        if found := pattern.fullmatch(text):
             parts = found.groupdict()
             month = _MONTHS.index(parts["name"][:3]) + 1 if parts.get("name") else int(parts["m"])
             clock = [int(part or 0) for part in found.groups()[-3:]]

@@ -98,8 +98,7 @@ def add_control_tokens(tokens: Iterable[str]) -> None:
     Those that are words or blanks, as some tokenizers have them, are left: ordinary text holds them.
     """
     global _patterns
-    new = {token for token in tokens if _is_marked(token) and not _patterns.token.match(token)}
-    if new:
+    if new := {token for token in tokens if _is_marked(token) and not _patterns.token.match(token)}:
         _patterns = _Patterns(_patterns.added | new)
 
 

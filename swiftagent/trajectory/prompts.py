@@ -123,8 +123,7 @@ def split_prompt(system: str) -> tuple[str, tuple[Tool, ...]] | None:
             continue
         tools = _read_tools(system[start + len(head) :], FORMAT[language].split("{names}")[0])
         if tools is not None:
-            own = system[:start]
-            return show_control_tokens(own.removesuffix("\n\n")), tools
+            return show_control_tokens(system[:start].removesuffix("\n\n")), tools
     return None
 
 

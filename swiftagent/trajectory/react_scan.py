@@ -151,8 +151,7 @@ def read_action(line: str, given: str | None) -> Action:
 
     Raises RowError("not-json", ...) for a blob that cannot be read.
     """
-    blob = _read_blob(line)
-    if blob is not None:
+    if (blob := _read_blob(line)) is not None:
         return blob
     if given is not None:
         name, _, rest = line.strip().partition("\n")
@@ -166,8 +165,7 @@ def read_action(line: str, given: str | None) -> Action:
         name = "" if fenced[1].lower() == "json" else fenced[1]
         return Action(name, {"input": fenced[2]}, "", "fence")
     name = _unquoted(line.strip())
-    brackets = _BRACKETS.match(name)
-    if brackets:
+    if brackets := _BRACKETS.match(name):
         return Action(brackets[1].strip(), _of_brackets(brackets[2]), "", "brackets")
     name, _, below = name.partition("\n")
     below = below.strip()

@@ -114,16 +114,14 @@ def check(trajectory: Trajectory, policy: Policy = DEFAULT) -> Trajectory:
     if not in_order(events):
         events = settle(events, notes, lenient_orphans=policy.action("orphan-observation") == "repair")
     # After the order is settled: what was joined or moved is read as it will be trained.
-    suspected = suspicion(events, tools)
-    if suspected is not None:
+    if (suspected := suspicion(events, tools)) is not None:
         if policy.action(suspected[0]) == "reject":
             raise RowError(*suspected)
         notes.append(suspected[0])
     if tools:
         events = check_calls(events, tools, policy, notes)
     else:
-        tools = called_tools(events)
-        if tools:
+        if tools := called_tools(events):
             notes.append("inferred-tools")
     if notes:
         _refuse(notes, policy)
