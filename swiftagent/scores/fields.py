@@ -30,10 +30,10 @@ class Confusion(msgspec.Struct, frozen=True):
 
 
 class FieldScores(msgspec.Struct, frozen=True):
-    """fields: accuracy of each; "" is the whole object (all fields right, none extra). unreadable: answers that are no
-    JSON."""
+    """As metrics.json holds them. accuracy: of each field; "(all)" is the whole object (all fields right, none extra).
+    unreadable: answers that are no JSON."""
 
-    fields: Metrics
+    accuracy: Metrics
     confusions: list[Confusion]
     unreadable: int
 
@@ -84,7 +84,7 @@ def score_fields(pairs: Iterable[tuple[str, str, str | None]], *, worst: int = 1
             continue
         predicted = json_answer(predicted_text)
         unreadable += predicted is None
-        parts = {"": (float(predicted is not None and same_value(gold, predicted)), 1.0)}
+        parts = {"(all)": (float(predicted is not None and same_value(gold, predicted)), 1.0)}
         wanted, given = _grouped(gold), _grouped(predicted)
         for field, values in wanted.items():
             got = given.get(field, [])
@@ -107,9 +107,8 @@ def score_fields(pairs: Iterable[tuple[str, str, str | None]], *, worst: int = 1
 
 def _grouped(value: Any) -> dict[str, list[Json]]:
     grouped: dict[str, list[Json]] = {}
-    if value is not None:
-        for field, leaf in fields_of(value):
-            grouped.setdefault(field, []).append(leaf)
+    for field, leaf in () if value is None else fields_of(value):
+        grouped.setdefault(field, []).append(leaf)
     return grouped
 
 

@@ -54,14 +54,13 @@ def seen_in_training(rows: Iterable[Trajectory]) -> Seen:
 def refuse_overlap(rows: list[Trajectory], seen: Seen) -> None:
     """Raise SetupError, naming them, where rows were trained on: their scores would say nothing."""
     found = [(row, place) for row in rows if (place := seen.places.get(content_hash(row))) is not None]
-    if not found:
-        return
-    named = "; ".join(_named(row, place) for row, place in found[:5])
-    more = f" and {len(found) - 5:,} more" if len(found) > 5 else ""
-    raise SetupError(
-        f"{len(found):,} of {len(rows):,} rows to evaluate were trained on: {named}{more}; "
-        "leave them out with --drop-trained"
-    )
+    if found:
+        named = "; ".join(_named(row, place) for row, place in found[:5])
+        more = f" and {len(found) - 5:,} more" if len(found) > 5 else ""
+        raise SetupError(
+            f"{len(found):,} of {len(rows):,} rows to evaluate were trained on: {named}{more}; "
+            "leave them out with --drop-trained"
+        )
 
 
 def _named(row: Trajectory, place: str) -> str:
