@@ -27,12 +27,7 @@ class Cleaner:
     last drained."""
 
     def __init__(
-        self,
-        survey: Survey,
-        actions: Mapping[str, str],
-        tools: Sequence[Tool] = (),
-        like: Survey | None = None,
-        renames: Renames = Renames(),  # noqa: B008 (frozen)
+        self, survey: Survey, actions: Mapping[str, str], tools: Sequence[Tool], like: Survey | None, renames: Renames
     ) -> None:
         self.actions, self.renames, self.is_told = dict(actions), renames, bool(tools)
         self.today = {tool.name: tool for tool in tools} if tools else majority_tools(survey)
@@ -73,8 +68,7 @@ class Cleaner:
         named = {
             place.partition(".")[0] for keys in (renames.arguments, renames.values, renames.units) for place in keys
         }
-        unknown = sorted({*renames.tools.values(), *named} - set(self.today))
-        if unknown:
+        if unknown := sorted({*renames.tools.values(), *named} - set(self.today)):
             known = ", ".join(sorted(self.today)) or "none that enough rows declare alike; name them with --tools"
             raise ConfigError(f"--map: {', '.join(unknown)}: no tool of today, which are {known}")
 
@@ -146,8 +140,7 @@ class Cleaner:
 
     def _declared(self, name: str, row: Trajectory) -> Tool:
         """A tool as the row declares it, else as others do, else as it is called."""
-        declared = [tool for tool in row.tools if tool.name == name] + self.versions[name]
-        if declared:
+        if declared := [tool for tool in row.tools if tool.name == name] + self.versions[name]:
             return declared[0]
         given = [event.arguments for event in row.events if isinstance(event, Call) and event.tool == name]
         names = {key for arguments in given if isinstance(arguments, dict) for key in arguments}

@@ -3,7 +3,7 @@ same, contradict each other, or belong to another domain. One pass, a few hundre
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from itertools import chain, takewhile
@@ -62,8 +62,8 @@ class Survey(msgspec.Struct):
     rows: list[RowFacts] = []
     tools: dict[str, Tool] = {}
 
-    def take(self, row: Trajectory, place: str) -> None:
-        """Note the facts of one row."""
+    def take(self, row: Trajectory, place: str) -> Trajectory:
+        """Note the facts of one row, which stays as it is."""
         calls = [event for event in row.events if isinstance(event, Call)]
         own = {tool.name: f"{tool.name}#{_hash(shape(tool.parameters)):x}" for tool in row.tools}
         names = tuple(dict.fromkeys([*own.values(), *(own.get(call.tool, f"{call.tool}#") for call in calls)]))
@@ -76,6 +76,7 @@ class Survey(msgspec.Struct):
         for tool in row.tools:
             if tool.parameters:
                 self.tools.setdefault(own[tool.name], tool)
+        return row
 
 
 def _first_step(row: Trajectory) -> tuple[Any, Any]:
@@ -96,14 +97,7 @@ def _hash(value: Any) -> int:
 def survey_rows(rows: Iterable[Row], policy: Policy) -> Survey:
     """The facts of every row that can be read; the others are for `convert` to reject."""
     survey = Survey()
-    places: list[str] = []
-
-    def note_place(row: Trajectory, place: str) -> Trajectory:
-        places.append(place)
-        return row
-
-    for row in read_trajectories(rows, msgspec.structs.replace(policy, step=note_place)):
-        survey.take(row, places.pop())
+    deque(read_trajectories(rows, msgspec.structs.replace(policy, step=survey.take)), maxlen=0)
     return survey
 
 

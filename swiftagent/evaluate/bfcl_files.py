@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from swiftagent.agent.native import holds_mark
-from swiftagent.errors import RowError, SetupError, at
+from swiftagent.errors import RowError, SetupError, at, reason_in
 from swiftagent.formats.reading.calls import calls_of
 from swiftagent.formats.reading.python_calls import looks_like_calls, python_calls
 from swiftagent.formats.reading.tools import read_tools
@@ -53,7 +53,7 @@ def ask_bfcl_eval(python: str, predictions: Iterable[tuple[Item, Sequence[Attemp
     except OSError as error:
         raise SetupError(f"{python}: cannot be run: {error.strerror or error}") from None
     if done.returncode:
-        last = (done.stderr.decode(errors="replace").strip().splitlines() or ["it wrote nothing"])[-1]
+        last = reason_in(done.stderr.decode(errors="replace")) or "it wrote nothing"
         raise SetupError(
             f"{python}: bfcl-eval did not run: {last}; make it with `{python} -m pip install --no-deps bfcl-eval`"
         )

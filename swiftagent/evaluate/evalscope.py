@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from swiftagent.agent.loop import DEFAULT_LIMITS, Grammar
-from swiftagent.errors import ConfigError, LaunchError, SetupError
+from swiftagent.errors import ConfigError, LaunchError, SetupError, reason_in
 
 Sets = dict[str, dict[str, Any]]  # by name of the set: value, n, and what evalscope calls the score
 
@@ -51,8 +51,8 @@ def run_sets(
         words = evalscope_words(name, url, sets, limit, more, folder)
         done = subprocess.run(words, stdout=out, stderr=subprocess.STDOUT, cwd=folder, check=False)
     if done.returncode:
-        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["it wrote nothing"]
-        ended = f"ended with exit code {done.returncode}: {lines[-1][:300]}"
+        reason = reason_in(log.read_text(encoding="utf-8", errors="replace")) or "it wrote nothing"
+        ended = f"ended with exit code {done.returncode}: {reason}"
         raise LaunchError(f"evalscope on {', '.join(sets)} {ended}; see {log}")
     return read_reports(folder)
 

@@ -128,8 +128,7 @@ def align(
             wanted = gold.steps if name in by_step else wanted
     if unknown:
         raise _misaligned(f"{len(unknown):,} predictions have an id that gold does not have: {_some(unknown)}")
-    missing = [step.id for step in wanted if step.id not in found]
-    if missing:
+    if missing := [step.id for step in wanted if step.id not in found]:
         # A score over what happens to match would flatter.
         raise _misaligned(f"{len(missing):,} of {len(wanted):,} decision points have no prediction: {_some(missing)}")
     return replace(gold, steps=[*wanted], tasks=[], chats=[]), found

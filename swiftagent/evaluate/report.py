@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from swiftagent.errors import visible
-from swiftagent.scores.calls import Attempt, DecisionPoint, Part, StepScore
+from swiftagent.scores.calls import Attempt, Part, StepScore
 from swiftagent.scores.metrics import METRICS, Metric
 from swiftagent.trajectory.types import Call, Observation, Question
 
@@ -183,7 +183,8 @@ def _case(score: StepScore, base: StepScore | None, status: str) -> Case:
     question = next((event.text for event in reversed(step.context) if isinstance(event, Question)), "")
     last = step.context[-1] if step.context else None
     result = last.text if isinstance(last, Observation) else ""
-    texts = _gold_text(step), "" if base is None else _predicted_text(base), _predicted_text(score)
+    gold = _calls_text(step.calls) or step.answer or ""
+    texts = gold, "" if base is None else _predicted_text(base), _predicted_text(score)
     measured = {name: (metric, metric.measure(score)) for name, metric in METRICS.items() if metric.measure}
     missed = tuple(name for name, each in measured.items() if _is_missed(*each))
     return Case(step.id, status, tool, question, result, *texts, missed)
@@ -191,10 +192,6 @@ def _case(score: StepScore, base: StepScore | None, status: str) -> Case:
 
 def _is_missed(metric: Metric, part: Part | None) -> bool:
     return part is not None and (part[0] > 0 if metric.lower_is_better else part[0] < part[1])
-
-
-def _gold_text(step: DecisionPoint) -> str:
-    return _calls_text(step.calls) or step.answer or ""
 
 
 def _predicted_text(score: StepScore) -> str:

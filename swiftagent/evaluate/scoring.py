@@ -179,7 +179,7 @@ def summary(
         report["forgetting"] = lost
     seen_tools = None if seen is None else seen.tools
     report["groups"] = {name: msgspec.to_builtins(grouped(each.steps, seen_tools)) for name, each in models.items()}
-    if fields := {name: _fields(each.fields) for name, each in models.items() if each.fields}:
+    if fields := {name: msgspec.to_builtins(each.fields) for name, each in models.items() if each.fields}:
         report["fields"] = fields
     report["data"] = {
         "rows": len(gold.rows),
@@ -189,18 +189,10 @@ def summary(
         "chat_answers": len(gold.chats),
         "left_out": gold.left_out,
         "content": gold.fingerprint,
-        "training_rows": len(seen) if seen is not None else None,
+        "training_rows": len(seen.places) if seen is not None else None,
     }
     report["about"] = dict(about or {})
     return report
-
-
-def _fields(found: FieldScores) -> dict[str, Any]:
-    return {
-        "accuracy": {name or "(all)": msgspec.to_builtins(value) for name, value in found.fields.items()},
-        "confusions": msgspec.to_builtins(found.confusions),
-        "unreadable": found.unreadable,
-    }
 
 
 def forgetting(gold: Gold, base: Scored, tuned: Scored, most: int = 3) -> dict[str, Any] | None:

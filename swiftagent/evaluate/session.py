@@ -32,6 +32,7 @@ from swiftagent.trajectory.content import Seen
 from swiftagent.trajectory.prompts import PromptStyle
 from swiftagent.trajectory.style import exported_style, prompt_style
 
+_TURNS = ("messages", "conversations", "traj")  # the keys of whole conversations
 Entries = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
@@ -135,9 +136,7 @@ def evaluate_predictions(path: str, options: EvaluationOptions, folder: Path) ->
 
 
 def _is_conversation(value: Any) -> bool:
-    return isinstance(value, dict) and any(
-        isinstance(value.get(key), list) for key in ("messages", "conversations", "traj")
-    )
+    return isinstance(value, dict) and any(isinstance(value.get(key), list) for key in _TURNS)
 
 
 def _seen(training: list[str], target: Target, options: EvaluationOptions) -> Seen | None:

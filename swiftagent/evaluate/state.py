@@ -264,13 +264,8 @@ def _summary(
             all_parts.append(parts | {f"{name} {task.domain}": part for name, part in parts.items()})
         ratios[model] = Ratios(tuple(names), [task.id for task in tasks], all_parts)
     found = measured(ratios, rules_of(options, target, with_state=True))
-    return {
-        "about": target.about,
-        "trials": options.trials,
-        "temperature": options.temperature,
-        **found,
-        "tasks": by_task,
-    }
+    about = {"about": target.about, "trials": options.trials, "temperature": options.temperature}
+    return {**about, **found, "tasks": by_task}
 
 
 def tables(found: Summary) -> Iterator[report.Table]:

@@ -90,8 +90,7 @@ def _varied(training: Sequence[Trajectory], dice: random.Random) -> Iterator[Tra
     for _ in range(_VARIANTS):
         dice.shuffle(rows)
         for row, step in rows:
-            varied = exchanged(row, step, values, dice)
-            if varied is not None:
+            if (varied := exchanged(row, step, values, dice)) is not None:
                 yield _with_other_tools(varied, beside, dice.choice(sizes), dice)
 
 
@@ -143,9 +142,10 @@ def exchanged(row: Trajectory, step: DecisionPoint, values: _Values, dice: rando
     question = "\n".join(event.text for event in step.context if isinstance(event, Question))
     for call in calls:
         for name, value in call.arguments.items() if isinstance(call.arguments, dict) else ():
-            others = values.get((call.tool, name, language_of(str(value))), [])
-            if str(value) not in texts and _stands_in(str(value), question) and len(others) > 1:
-                texts[str(value)] = dice.choice([other for other in others if str(other) != str(value)])
+            text = str(value)
+            others = values.get((call.tool, name, language_of(text)), [])
+            if text and text not in texts and re.search(_bounded(text), question) and len(others) > 1:
+                texts[text] = dice.choice([other for other in others if str(other) != text])
     # One value inside another ("5" in "15 May") would be replaced twice.
     if not texts or any(old != other and old in other for old in texts for other in texts):
         return None
@@ -163,10 +163,6 @@ def _with(event: Event, texts: dict[str, Json]) -> Event:
         pattern = "|".join(map(_bounded, sorted(texts, key=len, reverse=True)))
         return msgspec.structs.replace(event, text=re.sub(pattern, lambda found: str(texts[found[0]]), event.text))
     return event
-
-
-def _stands_in(value: str, text: str) -> bool:
-    return bool(value) and re.search(_bounded(value), text) is not None
 
 
 def _bounded(value: str) -> str:

@@ -15,7 +15,8 @@ import msgspec
 
 from swiftagent.scores.calls import same_call
 from swiftagent.trajectory.schema import faults_of
-from swiftagent.trajectory.types import Answer, Call, Event, Observation, Thought, Trajectory, with_trained
+from swiftagent.trajectory.types import Answer, Call, Event, Observation, Thought, Trajectory
+from swiftagent.trajectory.wellformed import mask_steps
 
 Check = Callable[[str, list[dict[str, object]], str], bool]  # question, calls, answer -> whether the run is right
 
@@ -141,11 +142,7 @@ def _until_wrong(each: Try, verdict: Judgement, gold: Sequence[Event]) -> tuple[
     left = _after(gold, before)
     if result is None or left is None:
         return [], gold
-    start = place
-    while start and isinstance(each.events[start - 1], Thought):
-        start -= 1
-    masked = [with_trained(event, False) for event in each.events[start : place + 1]]
-    return [*each.events[:start], *masked, result], left
+    return [*mask_steps(tuple(each.events[: place + 1]), {place}), result], left
 
 
 def _after(gold: Sequence[Event], calls: Sequence[Call]) -> Sequence[Event] | None:

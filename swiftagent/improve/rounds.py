@@ -13,6 +13,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -217,8 +218,7 @@ def _ask_and_judge(plan: Rounds, parent: Run, folder: Path, files: Sequence[str]
     tokens = done = 0
     for done, (row, tries, judged) in enumerate(_judged(plan, parent, questions.rows, folder / "tries.jsonl"), 1):
         verdicts.update(verdict.reason for verdict in judged)
-        learnt = lesson(row, tries, judged)
-        if learnt is not None:
+        if (learnt := lesson(row, tries, judged)) is not None:
             found.append((learnt[0], msgspec.structs.replace(learnt[1], source=f"improve:{row.id}")))
         if done % 50 == 0:
             plan.tell(
@@ -239,7 +239,8 @@ def _ask_and_judge(plan: Rounds, parent: Run, folder: Path, files: Sequence[str]
 def _judged(plan: Rounds, parent: Run, rows: list[Trajectory], path: Path) -> Iterator[Judged]:
     """Every question with its tries and their verdicts. Tries are appended to a file as they come, and those that an
     earlier run left there are not made again."""
-    how = [rows, plan.tries, plan.temperature, plan.step_tokens, plan.native, str(parent.checkpoint("best"))]
+    checkpoint = str(parent.checkpoint("best"))
+    how = [rows, plan.tries, plan.temperature, plan.step_tokens, plan.native, checkpoint]
     mark = xxhash.xxh3_64_hexdigest(encode([*how, parent.record.get("started")]))
     known = {each.id: each for each in read_entries(path, Tried) if each.of == mark}
     write_lines(path, known.values())
@@ -250,23 +251,15 @@ def _judged(plan: Rounds, parent: Run, rows: list[Trajectory], path: Path) -> It
     left = [row for row in rows if row.id not in known]
     if not left:
         return
-    trying = _trying(plan, parent)
-    try:
+    grammar = Native() if plan.native else ReAct(prompt_style(parent.data_files()) or "auto")
+    # An adapter's folder names its base.
+    with closing(load_engine(checkpoint, None, parent.template, device=plan.device)) as engine:
+        trying = Trying(engine, grammar, plan.tries, plan.temperature, plan.step_tokens, plan.toolbox)
         for row, tries in trying.all_tries(left):
             judged = judge(row, tries, plan.check)
             with path.open("ab") as out:
                 out.write(encode(Tried(row.id, mark, tries, [each.reason for each in judged])) + b"\n")
             yield row, tries, judged
-    finally:
-        trying.engine.close()
-
-
-def _trying(plan: Rounds, parent: Run) -> Trying:
-    checkpoint = str(parent.checkpoint("best"))  # an adapter's folder names its base
-    engine: Any = load_engine(checkpoint, None, parent.template, device=plan.device)
-    style = prompt_style(parent.data_files()) or "auto"
-    grammar = Native() if plan.native else ReAct(style)
-    return Trying(engine, grammar, plan.tries, plan.temperature, plan.step_tokens, plan.toolbox)
 
 
 def _trained(plan: Rounds, parent: Run, name: str, files: Sequence[str]) -> Run:

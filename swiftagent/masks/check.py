@@ -112,9 +112,7 @@ def _count_if_as_written(row: Record, totals: Totals) -> bool:  # noqa: C901
         return False
     # Counted only now that the whole row is known to be as written: a row may not be counted twice.
     for kind, size, trained in found:
-        count = totals.tokens[kind]
-        count[0] += size
-        count[1] += size * trained
+        totals.count(kind, size, size * trained)
     return True
 
 
@@ -132,9 +130,8 @@ def _parts(content: str, agentic: bool) -> tuple[int, str]:
     if content.startswith(react.ACTION_LABEL, thought):
         arguments = content.find(react.INPUT_LABEL, thought)
         newline = content.find("\n", arguments + _INPUT_SIZE)
-        return thought, "call" if arguments >= 0 and newline == len(content) - _STOP_SIZE and content.endswith(
-            react.STOP
-        ) else ""
+        is_whole = arguments >= 0 and newline == len(content) - _STOP_SIZE and content.endswith(react.STOP)
+        return thought, "call" if is_whole else ""
     return thought, "answer" if not content or content.startswith(react.ANSWER_LABEL, thought) else ""
 
 

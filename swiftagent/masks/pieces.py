@@ -130,9 +130,7 @@ def is_agentic(messages: list[Message]) -> bool:
     """Whether a record is written with ReAct words: its system message ends with the prompt that shows them."""
     first = messages[0]
     content = first.get("content")
-    if first.get("role") != "system" or not isinstance(content, str) or not content.endswith("\nBegin!"):
-        return False
-    return split_prompt(content) is not None
+    return first.get("role") == "system" and isinstance(content, str) and split_prompt(content) is not None
 
 
 def is_trained(message: Message) -> bool:

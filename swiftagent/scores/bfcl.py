@@ -19,16 +19,7 @@ from swiftagent.errors import RowError
 from swiftagent.scores.calls import Attempt
 
 Answer = Mapping[str, Mapping[str, list[Any]]]  # one function's name: its parameters' accepted values
-_TYPES: dict[str, type[Any]] = {
-    "string": str,
-    "integer": int,
-    "float": float,
-    "boolean": bool,
-    "array": list,
-    "tuple": list,
-    "dict": dict,
-    "any": str,
-}
+_TYPES = dict(string=str, integer=int, float=float, boolean=bool, array=list, tuple=list, dict=dict, any=str)
 REFEREE = Path(__file__).with_name("bfcl_referee.py")  # asks bfcl-eval, where it is installed
 _IGNORED = re.compile(r"[ ,./\-_*^]")
 
@@ -73,10 +64,9 @@ def bfcl_right(item: Item, attempts: Sequence[Attempt]) -> bool:
 
 
 def _function_of(item: Item, answer: Answer) -> dict[str, Any]:
-    name = next(iter(answer))
-    for function in item.functions:
-        if function["name"] == name:
-            return function
+    [name] = answer
+    if found := next((function for function in item.functions if function["name"] == name), None):
+        return found
     raise RowError("undeclared-tool", f"{item.id}: the answer calls {name!r}, which is not among its functions")
 
 

@@ -63,8 +63,7 @@ class Predicted(msgspec.Struct, frozen=True):
 
     @property
     def parsable(self) -> bool:
-        made_something = bool(self.calls) or bool(self.answer)
-        return self.readable and made_something and all(call.parsed for call in self.calls)
+        return self.readable and bool(self.calls or self.answer) and all(call.parsed for call in self.calls)
 
 
 class CallScore(msgspec.Struct, frozen=True):
@@ -141,8 +140,7 @@ def match_calls(gold: Sequence[Call], attempts: Sequence[Attempt]) -> list[CallS
     pairs = []
     for index, call in enumerate(gold):
         for position, attempt in enumerate(attempts):
-            score = score_call(call, attempt)
-            if score.name:
+            if (score := score_call(call, attempt)).name:
                 pairs.append((-score.exact, -score.argument_values, -score.argument_names, index, position, score))
     # Best pairs first, so that a half-right call never takes the place of an exact one.
     pairs.sort(key=lambda pair: pair[:5])

@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -29,10 +30,10 @@ class Confusion(msgspec.Struct, frozen=True):
 
 
 class FieldScores(msgspec.Struct, frozen=True):
-    """fields: accuracy of each; "" is the whole object (all fields right, none extra). unreadable: answers that are no
-    JSON."""
+    """As metrics.json holds them. accuracy: of each field; "(all)" is the whole object (all fields right, none extra).
+    unreadable: answers that are no JSON."""
 
-    fields: Metrics
+    accuracy: Metrics
     confusions: list[Confusion]
     unreadable: int
 
@@ -46,12 +47,10 @@ def json_answer(text: str | None) -> Json:
     # From the most exact to the loosest, so that prose around JSON never wins over JSON.
     candidates = [text, fenced.group(1) if fenced else "", _between(text, "{", "}"), _between(text, "[", "]")]
     for candidate in candidates:
-        try:
+        with suppress(ValueError, RecursionError):
             value = json.loads(candidate)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(value, (dict, list)):
-            return value
+            if isinstance(value, (dict, list)):
+                return value
     return None
 
 
@@ -85,7 +84,7 @@ def score_fields(pairs: Iterable[tuple[str, str, str | None]], *, worst: int = 1
             continue
         predicted = json_answer(predicted_text)
         unreadable += predicted is None
-        parts = {"": (float(predicted is not None and same_value(gold, predicted)), 1.0)}
+        parts = {"(all)": (float(predicted is not None and same_value(gold, predicted)), 1.0)}
         wanted, given = _grouped(gold), _grouped(predicted)
         for field, values in wanted.items():
             got = given.get(field, [])
@@ -108,9 +107,8 @@ def score_fields(pairs: Iterable[tuple[str, str, str | None]], *, worst: int = 1
 
 def _grouped(value: Any) -> dict[str, list[Json]]:
     grouped: dict[str, list[Json]] = {}
-    if value is not None:
-        for field, leaf in fields_of(value):
-            grouped.setdefault(field, []).append(leaf)
+    for field, leaf in () if value is None else fields_of(value):
+        grouped.setdefault(field, []).append(leaf)
     return grouped
 
 

@@ -3,6 +3,7 @@ turns."""
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 
 from swiftagent.scores.calls import DecisionPoint, StepScore
@@ -75,9 +76,8 @@ def _metrics(ratios: Ratios) -> Metrics:
 
 def number_range(number: int, edges: tuple[int, ...]) -> str:
     """The range that a number falls into: "1", "2-3", "21+"; padded so that text sorts as numbers do."""
-    low = 0
-    for edge in edges:
-        if number <= edge:
-            return f"{edge:>2}" if edge == low + 1 else f"{low + 1:>2}-{edge}"
-        low = edge
-    return f"{low + 1:>2}+"
+    place = bisect_left(edges, number)
+    low = edges[place - 1] + 1 if place else 1
+    if place == len(edges):
+        return f"{low:>2}+"
+    return f"{low:>2}" if edges[place] == low else f"{low:>2}-{edges[place]}"

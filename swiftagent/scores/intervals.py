@@ -30,16 +30,12 @@ class MetricEstimate(msgspec.Struct, frozen=True):
 Metrics = dict[str, MetricEstimate]
 
 
-class MetricDifference(msgspec.Struct, frozen=True):
+class MetricDifference(MetricEstimate, frozen=True):
     """tuned - base on the same rows, with its paired bootstrap 95 % interval.
 
     `p`: McNemar's exact test where every step is right or wrong, else the paired bootstrap's two-sided p.
     """
 
-    value: float | None
-    n: int
-    low: float | None
-    high: float | None
     p: float | None
     test: str
 
@@ -94,9 +90,7 @@ def _estimate(value: float, drawn: Array, out_of: Array, is_share: bool) -> Metr
     return MetricEstimate(_number(value), int(round(out_of.sum())) if is_share else clusters, low, high)
 
 
-def paired_differences(
-    base: Ratios, tuned: Ratios, *, seed: int = 0, resamples: int = RESAMPLES, not_shares: Collection[str] = ()
-) -> dict[str, MetricDifference]:
+def paired_differences(base: Ratios, tuned: Ratios, not_shares: Collection[str] = ()) -> dict[str, MetricDifference]:
     """tuned - base for every metric, resampling the same rows for both. Where both have ids, metrics that are right or
     wrong at every step of either get McNemar's test."""
     split = len(base.parts)
@@ -106,7 +100,7 @@ def paired_differences(
     sums = _summed([*base.clusters, *tuned.clusters], both)
     steps = _summed([*base.ids, *tuned.ids], both) if base.ids and tuned.ids else None
     values = np.diff(_ratios(sums.sum(axis=0)), axis=-2)[0]
-    drawn = np.diff(_ratios(resampled_sums(sums, seed, resamples)), axis=-2)[:, 0]
+    drawn = np.diff(_ratios(resampled_sums(sums)), axis=-2)[:, 0]
     result = {}
     for i, name in enumerate(base.metrics):
         is_share = name not in not_shares
@@ -146,7 +140,7 @@ def _summed(labels: Sequence[str], values: Array) -> Array:
     return sums
 
 
-def resampled_sums(sums: Array, seed: int, resamples: int) -> Array:
+def resampled_sums(sums: Array, seed: int = 0, resamples: int = RESAMPLES) -> Array:
     """Sums over `resamples` draws of rows with replacement: resamples x the other axes.
 
     Rows that are alike are drawn together: how often each kind comes is multinomial, which is the same and far quicker.

@@ -33,11 +33,13 @@ class Metric(msgspec.Struct, frozen=True):
     part: str = NEXT_STEP
 
 
+def _part(reached: float, out_of: int) -> Part | None:
+    return (float(reached), float(out_of)) if out_of else None
+
+
 def _of_gold_calls(field: str) -> Callable[[StepScore], Part | None]:
     """The sum of a field of CallScore over gold's calls."""
-    return lambda score: (
-        (sum(getattr(call, field) for call in score.calls), float(len(score.calls))) if score.calls else None
-    )
+    return lambda score: _part(sum(getattr(call, field) for call in score.calls), len(score.calls))
 
 
 def _parallel_match(score: StepScore) -> Part | None:
@@ -50,9 +52,7 @@ def _parallel_match(score: StepScore) -> Part | None:
 
 def _undeclared_tool(score: StepScore) -> Part | None:
     attempts, declared = score.predicted.calls, {tool.name for tool in score.step.tools}
-    if not declared or not attempts:
-        return None
-    return float(sum(attempt.tool not in declared for attempt in attempts)), float(len(attempts))
+    return _part(sum(attempt.tool not in declared for attempt in attempts), len(attempts)) if declared else None
 
 
 def _schema_valid(score: StepScore) -> Part | None:
@@ -61,7 +61,7 @@ def _schema_valid(score: StepScore) -> Part | None:
     # Undeclared tools have their own metric and no schema to fit.
     known = [attempt for attempt in score.predicted.calls if attempt.tool in declared]
     valid = sum(attempt.parsed and not faults_of(Call(attempt.tool, attempt.arguments), tools) for attempt in known)
-    return (float(valid), float(len(known))) if known else None
+    return _part(valid, len(known))
 
 
 def _answered(score: StepScore) -> bool:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from swiftagent.scores.calls import DecisionPoint, Predicted
+from swiftagent.scores.values import common_words
 
 # What ToolBench's data holds in place of a call that its author's model invented.
 _INVENTED = "invalid_hallucination_function_name"
@@ -63,10 +64,11 @@ def rouge_l_by_sentence(candidate: str, reference: str) -> float:
     hypothesis, gold = _sentences(candidate), _sentences(reference)
     if not hypothesis or not gold:
         return 0.0
+    # Not the `rouge` package itself: it recurses once a word and fails on answers of about a thousand words.
     common: set[str] = set()
     for sentence in gold:
         for other in hypothesis:
-            common.update(_common_subsequence(sentence, other))
+            common.update(common_words(sentence, other))
     recall = len(common) / len({word for sentence in gold for word in sentence})
     precision = len(common) / len({word for sentence in hypothesis for word in sentence})
     return 2 * precision * recall / (precision + recall + 1e-8)
@@ -74,24 +76,3 @@ def rouge_l_by_sentence(candidate: str, reference: str) -> float:
 
 def _sentences(text: str) -> list[list[str]]:
     return [" ".join(part.split()).split(" ") for part in text.split(".") if part]
-
-
-def _common_subsequence(left: list[str], right: list[str]) -> list[str]:
-    """One longest common subsequence; of several, the one found from the end that shortens `right` first."""
-    # Not the `rouge` package itself: it recurses once a word and fails on answers of about a thousand words.
-    table = [[0] * (len(right) + 1) for _ in range(len(left) + 1)]
-    for i, word in enumerate(left):
-        above, row = table[i], table[i + 1]
-        for j, other in enumerate(right):
-            row[j + 1] = above[j] + 1 if word == other else max(above[j + 1], row[j])
-    found = []
-    i, j = len(left), len(right)
-    while i and j:
-        if left[i - 1] == right[j - 1]:
-            found.append(left[i - 1])
-            i, j = i - 1, j - 1
-        elif table[i - 1][j] > table[i][j - 1]:
-            i -= 1
-        else:
-            j -= 1
-    return found

@@ -53,10 +53,7 @@ def _same_scalar(gold: str | int | float | bool, predicted: str | int | float | 
     if not isinstance(gold, str) or not isinstance(predicted, str):
         return False
     text, other = plain_text(gold), plain_text(predicted)
-    if text == other:
-        return True
-    date = as_date(text)
-    return date is not None and date == as_date(other)
+    return text == other or (date := as_date(text)) is not None and date == as_date(other)
 
 
 def as_number(value: str | int | float) -> int | float | Decimal | None:
@@ -98,8 +95,7 @@ def as_date(text: str) -> tuple[int, ...] | None:
     if not any(letter.isdigit() for letter in text):
         return None
     for pattern in _DATES:
-        found = pattern.fullmatch(text)
-        if found:
+        if found := pattern.fullmatch(text):
             parts = found.groupdict()
             month = _MONTHS.index(parts["name"][:3]) + 1 if parts.get("name") else int(parts["m"])
             clock = [int(part or 0) for part in found.groups()[-3:]]
@@ -112,7 +108,7 @@ def rouge_l(candidate: str, reference: str) -> float:
     left, right = words(candidate), words(reference)
     if not left or not right:
         return float(left == right)
-    return 2 * _lcs_length(left, right) / (len(left) + len(right))
+    return 2 * len(common_words(left, right)) / (len(left) + len(right))
 
 
 def same_text(candidate: str, reference: str) -> bool:
@@ -120,15 +116,33 @@ def same_text(candidate: str, reference: str) -> bool:
     return plain_text(candidate) == plain_text(reference)
 
 
-def _lcs_length(left: Sequence[str], right: Sequence[str]) -> int:
-    """By bit rows: a machine word holds 64 cells of the table (Hyyrö 2004)."""
+def common_words(left: Sequence[str], right: Sequence[str]) -> list[str]:
+    """One longest common subsequence, from its end; of several, the one found from there that shortens `right` first.
+
+    By bit rows: a machine word holds 64 cells of the table (Hyyrö 2004).
+    """
     places: dict[str, int] = {}
     for index, word in enumerate(left):
         places[word] = places.get(word, 0) | 1 << index
     # Python's integers take any number of bits, so one row of the table is one number.
     mask = (1 << len(left)) - 1
-    row = mask
+    rows = [mask]
     for word in right:
-        matched = row & places.get(word, 0)
-        row = (row + matched | row - matched) & mask
-    return len(left) - row.bit_count()
+        matched = rows[-1] & places.get(word, 0)
+        rows.append((rows[-1] + matched | rows[-1] - matched) & mask)
+    found = []
+    i, j = len(left), len(right)
+    while i and j:
+        if left[i - 1] == right[j - 1]:
+            found.append(left[i - 1])
+            i, j = i - 1, j - 1
+        elif _length(rows[j], i - 1) > _length(rows[j - 1], i):
+            i -= 1
+        else:
+            j -= 1
+    return found
+
+
+def _length(row: int, size: int) -> int:
+    """How long the longest common subsequence is of the first `size` words: the zeros among so many bits of a row."""
+    return size - (row & (1 << size) - 1).bit_count()

@@ -23,9 +23,6 @@ class Seen(msgspec.Struct):
     places: dict[int, str] = {}
     tools: set[str] = set()
 
-    def __len__(self) -> int:
-        return len(self.places)
-
 
 def content_hash(row: Trajectory) -> int:
     """A hash of the questions, calls and answers of a row, in order."""
@@ -54,22 +51,16 @@ def seen_in_training(rows: Iterable[Trajectory]) -> Seen:
     return seen
 
 
-def trained_rows(rows: Iterable[Trajectory], seen: Seen) -> list[tuple[Trajectory, str]]:
-    """The rows that training saw, each with its place in the training data."""
-    return [(row, place) for row in rows if (place := seen.places.get(content_hash(row))) is not None]
-
-
 def refuse_overlap(rows: list[Trajectory], seen: Seen) -> None:
     """Raise SetupError, naming them, where rows were trained on: their scores would say nothing."""
-    found = trained_rows(rows, seen)
-    if not found:
-        return
-    named = "; ".join(_named(row, place) for row, place in found[:5])
-    more = f" and {len(found) - 5:,} more" if len(found) > 5 else ""
-    raise SetupError(
-        f"{len(found):,} of {len(rows):,} rows to evaluate were trained on: {named}{more}; "
-        "leave them out with --drop-trained"
-    )
+    found = [(row, place) for row in rows if (place := seen.places.get(content_hash(row))) is not None]
+    if found:
+        named = "; ".join(_named(row, place) for row, place in found[:5])
+        more = f" and {len(found) - 5:,} more" if len(found) > 5 else ""
+        raise SetupError(
+            f"{len(found):,} of {len(rows):,} rows to evaluate were trained on: {named}{more}; "
+            "leave them out with --drop-trained"
+        )
 
 
 def _named(row: Trajectory, place: str) -> str:

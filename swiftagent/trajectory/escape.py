@@ -11,10 +11,10 @@ it to. Where a tokenizer is known, `add_control_tokens` adds its own.
 from __future__ import annotations
 
 import json
-import json.encoder
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import cached_property
+from json.encoder import c_make_encoder, encode_basestring  # type: ignore[attr-defined]
 from typing import Any
 
 from swiftagent.io.jsonl import with_texts
@@ -67,17 +67,9 @@ _KEYWORD_STARTS = " tTaAoOfF"
 _KEYWORD_FIRST = re.compile(r" *(?:thought|action|observation|final answer)", re.I)
 
 
-def _json_writer() -> Callable[[Any], str]:
-    """`json.dumps(ensure_ascii=False)`, without making a C encoder for each value, which costs more than its use."""
-    plain = json.JSONEncoder(ensure_ascii=False)
-    make = getattr(json.encoder, "c_make_encoder", None)  # None in a Python that has no C modules
-    if make is None:
-        return plain.encode
-    chunks = make(None, plain.default, json.encoder.encode_basestring, None, ": ", ", ", False, False, True)
-    return lambda value: "".join(chunks(value, 0))
-
-
-_json = _json_writer()
+_unknown = json.JSONEncoder().default  # raises for a value that is not of JSON
+# Made once: `json.dumps(ensure_ascii=False)` makes such an encoder for each value, which costs more than its use.
+_chunks = c_make_encoder(None, _unknown, encode_basestring, None, ": ", ", ", False, False, True)
 
 
 class _Patterns:
@@ -106,8 +98,7 @@ def add_control_tokens(tokens: Iterable[str]) -> None:
     Those that are words or blanks, as some tokenizers have them, are left: ordinary text holds them.
     """
     global _patterns
-    new = {token for token in tokens if _is_marked(token) and not _patterns.token.match(token)}
-    if new:
+    if new := {token for token in tokens if _is_marked(token) and not _patterns.token.match(token)}:
         _patterns = _Patterns(_patterns.added | new)
 
 
@@ -207,7 +198,7 @@ def json_text(value: Any) -> str:
     `<` of a control token is written `\\u003c`; one in square or curly brackets has no such spelling that readers of
     plain `json.dumps` text expect, so it is hidden like in any text and shown again by `parse_json_text`.
     """
-    text = _json(value)
+    text = "".join(_chunks(value, 0))
     return _pattern_for(text).sub(_escaped_in_json, text) if may_hold_control_token(text) else text
 
 

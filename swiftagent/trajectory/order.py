@@ -44,10 +44,7 @@ def settle(events: tuple[Event, ...], notes: list[str], lenient_orphans: bool = 
     settled = _without_orphans(settled, notes, lenient_orphans)
     settled = _results_after_calls(settled, notes)
     settled = _one_event_a_turn(settled, notes)
-    settled = _start_with_question(settled, notes)
-    if not any(isinstance(event, (Call, Answer)) for event in settled):
-        raise RowError("nothing-trained", "no call and no answer to train")
-    return tuple(settled)
+    return tuple(_start_with_question(settled, notes))
 
 
 def _system_first(events: list[Event], notes: list[str]) -> list[Event]:

@@ -123,8 +123,7 @@ def split_prompt(system: str) -> tuple[str, tuple[Tool, ...]] | None:
             continue
         tools = _read_tools(system[start + len(head) :], FORMAT[language].split("{names}")[0])
         if tools is not None:
-            own = system[:start]
-            return show_control_tokens(own.removesuffix("\n\n")), tools
+            return show_control_tokens(system[:start].removesuffix("\n\n")), tools
     return None
 
 
@@ -141,7 +140,8 @@ def _read_tools(block: str, end: str) -> tuple[Tool, ...] | None:
         if not (colon and found):
             return None
         try:
-            shown, length = _leading_json(rest)
+            length = json.JSONDecoder().raw_decode(rest)[1]
+            shown = parse_json_text(rest[:length])
         except ValueError:
             return None
         schema = schema_of_flat_parameters(shown) if isinstance(shown, list) else shown
@@ -150,11 +150,6 @@ def _read_tools(block: str, end: str) -> tuple[Tool, ...] | None:
         if rest.startswith("\n\n") and not rest.startswith(end):
             rest = rest[2:]
     return tuple(tools) if rest.startswith(end) else None
-
-
-def _leading_json(text: str) -> tuple[Any, int]:
-    _, length = json.JSONDecoder().raw_decode(text)
-    return parse_json_text(text[:length]), length
 
 
 def _ends(before: str, after: str) -> tuple[re.Pattern[str], re.Pattern[str]]:

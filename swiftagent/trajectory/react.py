@@ -162,8 +162,7 @@ def _chat(events: tuple[Event, ...]) -> list[Span]:
 
 def called_tools(events: Iterable[Event]) -> tuple[Tool, ...]:
     """The tools of a row that declares none, from its calls, with an open schema."""
-    names = dict.fromkeys(event.tool for event in events if isinstance(event, Call))
-    return tuple(Tool(name) for name in names)
+    return tuple(map(Tool, dict.fromkeys(event.tool for event in events if isinstance(event, Call))))
 
 
 _CHINESE = re.compile("[\u4e00-\u9fff]")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, Literal, NamedTuple
 
 from swiftagent.errors import RowError
@@ -150,8 +151,7 @@ def read_action(line: str, given: str | None) -> Action:
 
     Raises RowError("not-json", ...) for a blob that cannot be read.
     """
-    blob = _read_blob(line)
-    if blob is not None:
+    if (blob := _read_blob(line)) is not None:
         return blob
     if given is not None:
         name, _, rest = line.strip().partition("\n")
@@ -165,8 +165,7 @@ def read_action(line: str, given: str | None) -> Action:
         name = "" if fenced[1].lower() == "json" else fenced[1]
         return Action(name, {"input": fenced[2]}, "", "fence")
     name = _unquoted(line.strip())
-    brackets = _BRACKETS.match(name)
-    if brackets:
+    if brackets := _BRACKETS.match(name):
         return Action(brackets[1].strip(), _of_brackets(brackets[2]), "", "brackets")
     name, _, below = name.partition("\n")
     below = below.strip()
@@ -206,14 +205,10 @@ def _unquoted(name: str) -> str:
 
 def final_text(given: Any) -> str:
     """The answer that `finish` was given, as text or in an object (ToolLLaMA: {"return_type", "final_answer"})."""
-    if isinstance(given, str) and given.lstrip()[:1] not in ("{", "`"):
-        return given.strip()
     value = given
-    if isinstance(given, str):
-        try:
+    if isinstance(given, str) and given.lstrip()[:1] in ("{", "`"):
+        with suppress(RowError):
             value = read_arguments(given)[0]
-        except RowError:
-            return given.strip()
     if isinstance(value, dict):
         value = value.get("final_answer", next(iter(value.values())) if len(value) == 1 else given)
     return value.strip() if isinstance(value, str) else str(given).strip()

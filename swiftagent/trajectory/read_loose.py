@@ -210,9 +210,7 @@ class _JsonNames(ast.NodeTransformer):
     """JSON's true, false and null inside a Python literal."""
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
-        if node.id not in _JSON_NAMES:
-            raise ValueError(f"{node.id} is no literal")
-        return ast.copy_location(ast.Constant(_JSON_NAMES[node.id]), node)
+        return ast.Constant(_JSON_NAMES[node.id]) if node.id in _JSON_NAMES else node
 
 
 def _plain_json(value: Any) -> Any:

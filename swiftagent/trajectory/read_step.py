@@ -91,8 +91,7 @@ def read_step(text: str, declared: Collection[str] = ()) -> Step:
     notes: list[str] = []
     text = without_surrogates(text)
     # What the model wrote behind the stop word is a result that it invented.
-    end = step_end(text)
-    if end is not None:
+    if (end := step_end(text)) is not None:
         label = _OBSERVATION_INLINE.search(text, end)
         if label and text[label.end() :].strip("*_ \n"):
             notes.append("invented-observation")
@@ -100,8 +99,7 @@ def read_step(text: str, declared: Collection[str] = ()) -> Step:
     text = _without_half_stop(text)
     reasoning, text = split_reasoning(text)
     text = text.strip()
-    found = sections(text)
-    if found:
+    if found := sections(text):
         return _read_sections(text, found, reasoning, notes, declared)
     if not text:
         return Step(reasoning=reasoning, notes=tuple(notes))

@@ -10,13 +10,7 @@ from typing import Any
 
 from swiftagent.errors import RowError
 from swiftagent.trajectory import react
-from swiftagent.trajectory.escape import (
-    indent_keywords,
-    may_hold_control_token,
-    parse_json_text,
-    show,
-    show_control_tokens,
-)
+from swiftagent.trajectory.escape import hide, parse_json_text, show, show_control_tokens
 from swiftagent.trajectory.prompts import PromptStyle, split_prompt
 from swiftagent.trajectory.react import is_plain, render
 from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, Span, System, Thought, Trajectory
@@ -40,7 +34,7 @@ def _plain_messages(events: tuple[Event, ...]) -> list[Message] | None:
     if not is_plain(events, without_keywords=True):
         # One look at all texts is cheaper than one at each, and most hold nothing to escape.
         whole = "\n".join([event.text for event in events if type(event) is not Call])  # type: ignore[union-attr]
-        if may_hold_control_token(whole) or indent_keywords(whole) != whole:
+        if hide(whole) != whole:
             return None
     messages: list[Message] = []
     for event in events:

@@ -134,8 +134,7 @@ def _compile(text: bytes) -> Checker:
     required = schema.get("required")
     names = tuple(name for name in required if isinstance(name, str)) if isinstance(required, list) else ()
     is_open = any(key in schema for key in _OPEN)
-    is_closed = schema.get("additionalProperties") is False
-    names_all = is_closed or not is_open and "properties" in schema
+    names_all = schema.get("additionalProperties") is False or not is_open and "properties" in schema
     known = frozenset(properties) if names_all else None
     if properties is given and not is_open and not any(_says_more(value) for value in properties.values()):
         return Checker(names, known, None, "")

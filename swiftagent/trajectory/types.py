@@ -145,11 +145,7 @@ def trim_untrained_tail(trajectory: Trajectory) -> Trajectory | None:
     None where nothing is trained at all.
     """
     end = last_trained_step(trajectory.events)
-    if end == 0:
-        return None
-    if end == len(trajectory.events):
-        return trajectory
-    return msgspec.structs.replace(trajectory, events=trajectory.events[:end])
+    return msgspec.structs.replace(trajectory, events=trajectory.events[:end]) if end else None
 
 
 def with_trained(event: Event, trained: bool) -> Event:

@@ -114,16 +114,14 @@ def check(trajectory: Trajectory, policy: Policy = DEFAULT) -> Trajectory:
     if not in_order(events):
         events = settle(events, notes, lenient_orphans=policy.action("orphan-observation") == "repair")
     # After the order is settled: what was joined or moved is read as it will be trained.
-    suspected = suspicion(events, tools)
-    if suspected is not None:
+    if (suspected := suspicion(events, tools)) is not None:
         if policy.action(suspected[0]) == "reject":
             raise RowError(*suspected)
         notes.append(suspected[0])
     if tools:
         events = check_calls(events, tools, policy, notes)
     else:
-        tools = called_tools(events)
-        if tools:
+        if tools := called_tools(events):
             notes.append("inferred-tools")
     if notes:
         _refuse(notes, policy)
@@ -156,7 +154,7 @@ def trim(trajectory: Trajectory, policy: Policy = DEFAULT) -> Trajectory:
         if any(isinstance(event, (Call, Answer)) for event in trajectory.events):
             raise RowError("failed-row", "every step is marked as failed or not trained, so nothing is left to train")
         raise RowError("nothing-trained", "no call and no answer to train")
-    if trimmed is not trajectory and "trimmed-tail" not in trimmed.repairs:
+    if len(trimmed.events) < len(trajectory.events) and "trimmed-tail" not in trimmed.repairs:
         return msgspec.structs.replace(trimmed, repairs=(*trimmed.repairs, "trimmed-tail"))
     return trimmed
 

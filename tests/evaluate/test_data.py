@@ -58,7 +58,7 @@ def test_what_cannot_be_read_is_told(tmp_path: Path):
 
 def test_what_training_saw(tmp_path: Path):
     seen = read_seen([file_of(tmp_path / "t.jsonl", to_record(ROW), to_record(CHAT))])
-    assert (len(seen), seen.tools) == (2, {"weather"})
+    assert (len(seen.places), seen.tools) == (2, {"weather"})
 
 
 def test_gold_in_a_pipe_is_refused_since_it_is_read_more_than_once(tmp_path: Path):

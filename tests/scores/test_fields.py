@@ -31,8 +31,8 @@ def test_no_json(text: str | None):
 
 def test_perfect_and_spelt_otherwise():
     found = score_fields([("r", GOLD, GOLD.replace("41", '"41"').replace("Li", "li"))])
-    assert {name: estimate.value for name, estimate in found.fields.items()} == dict.fromkeys(
-        ["", "name", "age", "items[].sku", "items[].n", "tags"], 1.0
+    assert {name: estimate.value for name, estimate in found.accuracy.items()} == dict.fromkeys(
+        ["(all)", "name", "age", "items[].sku", "items[].n", "tags"], 1.0
     )
     assert found.confusions == []
 
@@ -40,15 +40,15 @@ def test_perfect_and_spelt_otherwise():
 def test_wrong_absent_and_extra_fields():
     predicted = '{"name": "Wu", "items": [{"sku": "a", "n": 2}], "tags": ["x"], "mood": "good"}'
     found = score_fields([("r1", GOLD, predicted), ("r2", GOLD, predicted)])
-    assert {name: estimate.value for name, estimate in found.fields.items()} == {
-        "": 0.0,
+    assert {name: estimate.value for name, estimate in found.accuracy.items()} == {
+        "(all)": 0.0,
         "name": 0.0,
         "age": 0.0,
         "items[].sku": 0.5,
         "items[].n": 0.5,
         "tags": 1.0,
     }
-    assert found.fields["items[].n"].n == 4
+    assert found.accuracy["items[].n"].n == 4
     assert Confusion("name", '"Li"', '"Wu"', 2) in found.confusions
     assert Confusion("age", "41", ABSENT, 2) in found.confusions
     assert Confusion("mood", ABSENT, '"good"', 2) in found.confusions
@@ -56,5 +56,5 @@ def test_wrong_absent_and_extra_fields():
 
 def test_what_is_no_json():
     found = score_fields([("r1", GOLD, "I do not know"), ("r2", "plain gold", "{}")])
-    assert (found.unreadable, found.fields["name"].value, found.fields["name"].n) == (1, 0.0, 1)
-    assert score_fields([]).fields == {}
+    assert (found.unreadable, found.accuracy["name"].value, found.accuracy["name"].n) == (1, 0.0, 1)
+    assert score_fields([]).accuracy == {}
