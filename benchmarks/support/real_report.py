@@ -159,9 +159,7 @@ def _decided(found: Found, arms: Sequence[str]) -> list[str]:
         changes = paired_differences(*pair, not_shares=NOT_SHARES)
         # Runs of one arm differ by more than questions do: what a single seed says the other way round is not decided.
         each = [
-            paired_differences(
-                *(_ratios(found, name, [seed]) for name in ("baseline", arm)), not_shares=NOT_SHARES, resamples=10
-            )
+            paired_differences(*(_ratios(found, name, [seed]) for name in ("baseline", arm)), not_shares=NOT_SHARES)
             for seed in seeds
         ]
         moved = [
