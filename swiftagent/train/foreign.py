@@ -33,7 +33,8 @@ class Translated(msgspec.Struct):
     def text(self) -> str:
         """What `configs from` prints: commands as comments, so that it is a config as it stands."""
         first = f"translated from {self.program}; look it over first"
-        head = "".join(f"# {line}\n" for line in (first, *self.commands))
+        # A line break in a value would end the comment.
+        head = "".join(f"# {' '.join(line.splitlines())}\n" for line in (first, *self.commands))
         return head + (f"\n{self.yaml}" if self.yaml else "")
 
     def as_dict(self) -> dict[str, Any]:
@@ -103,7 +104,7 @@ def _train(foreign: Foreign, place: Path, output: str, translated: Translated) -
     text = yaml.safe_dump(ours, sort_keys=False, allow_unicode=True)
     reason = f"# {foreign.program}'s own defaults, where nothing was said"
     translated.yaml = text.replace(f"\n  {default}:", f"\n  {reason}\n  {default}:") if default else text
-    translated.commands += [f"swiftagent sft {output}", *_afterwards(foreign)]
+    translated.commands += [command("swiftagent", "sft", output), *_afterwards(foreign)]
 
 
 def _afterwards(foreign: Foreign) -> list[str]:
@@ -117,7 +118,7 @@ def _afterwards(foreign: Foreign) -> list[str]:
 
 def _words(value: Any) -> str:
     text = " ".join(map(str, value)) if isinstance(value, list) else str(value)
-    return text.lower() if isinstance(value, bool) else text[:80]
+    return text.lower() if isinstance(value, bool) else " ".join(text.split())[:80]
 
 
 def _finish(foreign: Foreign, top: dict[str, Any], train: dict[str, Any], data: dict[str, Any]) -> None:
@@ -199,9 +200,12 @@ def _deepspeed(value: Any) -> Found:
     return {"deepspeed": f"zero{stage[1]}" + ("_offload" if "offload" in text else "") if stage else str(value)}
 
 
-def _an_epoch(key: str, times: float) -> Found:
-    strategy = "no" if times <= 0 else "epoch" if times == 1 else ""
-    return {f"{key}_strategy": strategy} if strategy else {f"{key}_steps": 1 / times}
+def _an_epoch(key: str, value: Any) -> Found:
+    if not re.fullmatch(r"-?\d{1,9}(\.\d+)?", str(value)):
+        return "no number of times"
+    times = float(value)
+    strategy = "no" if times <= 0 else "epoch" if times == 1 else "steps"
+    return {f"{key}_strategy": strategy, **({f"{key}_steps": 1 / times} if strategy == "steps" else {})}
 
 
 READ: dict[str, Callable[[Any], Found]] = {
@@ -213,6 +217,6 @@ READ: dict[str, Callable[[Any], Found]] = {
     **dict.fromkeys(("lora_target", "lora_target_modules", "target_modules"), _targets),
     **dict.fromkeys(("deepspeed", "deepspeed_config_path"), _deepspeed),
     # Of an epoch, until `_finish` knows how many there are.
-    "evals_per_epoch": lambda value: _an_epoch("eval", float(value)),
-    "saves_per_epoch": lambda value: _an_epoch("save", float(value)),
+    "evals_per_epoch": lambda value: _an_epoch("eval", value),
+    "saves_per_epoch": lambda value: _an_epoch("save", value),
 }

@@ -3,6 +3,8 @@ names, its mix; evaluation, export, chat, serving, a check of data."""
 
 from __future__ import annotations
 
+import math
+import os
 import re
 import shlex
 from collections.abc import Iterable
@@ -42,7 +44,12 @@ def plan_data(foreign: Foreign, place: Path, commands: list[str], notes: Notes) 
     trained, held_out = (names_of([settings.get(key) for key in places[place]]) for place in ("data", "val"))
     if foreign.program == "ms-swift":  # whose eval_dataset names benchmarks
         held_out = names_of(settings.get("val_dataset") or settings.get("custom_val_dataset_path"))
-    notes += filter(None, map(_how_read, listed_of(settings.get("datasets"))))
+    entries = [entry for key in ("datasets", "test_datasets") for entry in listed_of(settings.get(key))]
+    notes += filter(None, map(_how_read, entries))
+    if both := [name for name in held_out if name in trained]:
+        reason = "trains and validates; of a hub the split to train is fetched: name another file with val="
+        notes.append((f"dataset {both[0]}", reason))
+        held_out = [name for name in held_out if name not in both]
     found: dict[str, Any] = {"data": "FILL_IN.jsonl"}
     mixed = any(_number(settings.get(key)) > 0 for key in ("self_cognition_sample", "train_dataset_mix_ratio"))
     if foreign.program == "ms-swift" and (mixed or any(map(_is_of_a_mix, trained))):
@@ -83,7 +90,7 @@ def names_of(value: Any) -> list[str]:
 def sources_of(foreign: Foreign, names: Iterable[str], place: Path) -> tuple[list[str], Notes]:
     """What `swiftagent convert` and `eval` read for these names, and hints for those that are not found."""
     found, notes = [], []
-    folder = foreign.settings.get("dataset_dir", "data")
+    folder = foreign.settings.get("dataset_dir") or "data"
     info = near(f"{folder}/{_INFO}", place) if foreign.program == "LLaMA-Factory" else None
     entries = entries_of(info) if info else {}
     for name in names:
@@ -111,14 +118,15 @@ def _files(foreign: Foreign, names: list[str], place: Path, commands: list[str],
         return names if len(names) > 1 else names[0]
     sources, missing = sources_of(foreign, names, place)
     stem = re.sub(r"[^\w.-]+", "-", Path(names[0]).stem)
-    output = f"datasets/{stem}.jsonl"
+    taken = any(line.endswith(f"-o datasets/{stem}.jsonl") for line in commands)  # by a file of another folder
+    output = f"datasets/{stem}{'-val' if taken else ''}.jsonl"
     commands.append(command("swiftagent", "convert", sources, ("-o", output)))
     notes += missing
     return output
 
 
 def _is_file(name: str) -> bool:
-    return name.lower().endswith(_FILES) or Path(name).exists()
+    return name.lower().endswith(_FILES) or os.path.exists(name)
 
 
 # mixes
@@ -168,7 +176,7 @@ def _counted(names: list[str]) -> float:
 
 def _number(value: Any) -> float:
     try:
-        return float(value)
+        return float(value) if math.isfinite(float(value)) else 0
     except (TypeError, ValueError):
         return 0
 

@@ -36,11 +36,12 @@ def calls_and_settings(text: str, name: str, calls: Mapping[str, ScriptCall]) ->
     """The names of what a script calls, and the settings of those calls that the table knows. Raises ConfigError."""
     try:
         tree = ast.parse(text)
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise ConfigError(f"{name}: not Python that can be read: {error}") from None
     known: dict[str, Any] = {}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Assign) and isinstance(variable := node.targets[0], ast.Name):
+        variable = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value and isinstance(variable, ast.Name):
             known[variable.id] = _literal(node.value, known)
     settings: dict[str, Any] = {}
     called = set()
@@ -48,8 +49,13 @@ def calls_and_settings(text: str, name: str, calls: Mapping[str, ScriptCall]) ->
         word = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
         called.add(word)
         # A tokenizer's from_pretrained names the same model; the first that is named is the one that trains.
+        found = dict(_of_call(call, calls[word], known) if word in calls else ())
         first = {key: settings[key] for key in ("model", "dataset") if settings.get(key)}
-        settings |= dict(_of_call(call, calls[word], known) if word in calls else ()) | first
+        if isinstance(first.get("model"), Unset):
+            del first["model"]
+        if first.get("dataset", found.get("dataset")) != found.get("dataset", first.get("dataset")):
+            first["dataset"] = Unset("several are loaded")
+        settings |= found | first
     return called, settings
 
 
@@ -79,5 +85,6 @@ def _literal(node: ast.expr, known: dict[str, Any]) -> Any:
         return Unset(ast.unparse(node))
     try:
         return ast.literal_eval(node)
-    except ValueError:
-        return worked_out(node)
+    except (ValueError, TypeError):
+        number = worked_out(node)
+        return Unset(ast.unparse(node)) if number is None else number

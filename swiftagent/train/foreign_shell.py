@@ -12,16 +12,16 @@ from typing import Any
 
 from swiftagent.errors import ConfigError
 
-HERE_DOCUMENT = re.compile(r"(?ms)^(?=[^\n]*>\s*([\w./-]+))[^\n]*<<-?\s*['\"]?(\w+)[^\n]*\n(.*?)^\s*\2\s*$")
+HERE_DOCUMENT = re.compile(r"(?ms)^(?=[^\n]*>\s*([\w./-]+))[^\n]*<<-?\s*['\"]?(\w+)[^\n]*\n(.*?)^[ \t]*\2[ \t]*$")
 _QUOTED_OR_LEFT_OUT = re.compile(
     r"""(?msx) (?P<quoted> (?<!\w) (?: '[^']*' | "(?:\\.|[^"\\])*" ) )
     | ^[ \t]*\#[^\n]*(?:\n|\Z)
     | (?P<goes_on> (?: \\ | (?<=\s)[\^`] ) [ \t]* (?:\#[^\n]*)? (?:\n|\Z) )
     | (?<!\S)\#[^\n]*?(?=\\?[ \t]*$)"""
 )
-_ARRAY = re.compile(r"(?ms)^\s*(\w+)=\(\s*(.*?)\s*\)\s*$")
+_ARRAY = re.compile(r"(?ms)^[ \t]*(\w+)=\(\s*(.*?)\s*\)\s*$")
 _SET = re.compile(r"""(?:^|(?<=[\s;]))([A-Za-z_]\w*)=("[^"$]*"|'[^']*'|\([^)]*\)|[^\s;'"$(]+)(?=[\s;]|$)""")
-_PRODUCT = re.compile(r"\$\(\(?\s*(?:expr\s+)?(\d+(?:\s*\\?[*/]\s*\d+)+)\s*\)?\)")
+_PRODUCT = re.compile(r"\$\(\(?\s*(?:expr\s+)?([1-9]\d*(?:\s*\\?[*/]\s*[1-9]\d*){1,8})\s*\)?\)")
 
 
 class Unset(str):
@@ -38,9 +38,13 @@ def lines_of(text: str, environment: dict[str, str]) -> Iterator[str]:
 
     text = _QUOTED_OR_LEFT_OUT.sub(on_one_line, text)
     text = _ARRAY.sub(lambda found: f"{found[1]}=({' '.join(found[2].split())})", text)
+
+    def known_or_default(found: re.Match[str]) -> str:
+        return environment.get(found[1]) or found[2]
+
     for line in re.sub(r'"?\$\{(\w+)\[@\]\}"?', r"${\1}", text).splitlines():
         line = Template(line).safe_substitute(environment)
-        line = re.sub(r"\$\{\w+:?-([^}]*)\}", r"\1", line)
+        line = re.sub(r"\$\{(\w+):?-([^}]*)\}", known_or_default, line)
         line = _PRODUCT.sub(
             lambda found: str(worked_out(found[1].replace("\\", "").replace("/", "//")) or found[0]), line
         )

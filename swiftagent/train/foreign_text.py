@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
+from string import Template
 from typing import Any, Literal
 
 import msgspec
@@ -80,7 +82,10 @@ class Foreign(msgspec.Struct):
 def read_foreign(text: str, name: str) -> list[Foreign]:
     """Every task in the text, in order. Raises ConfigError where there is none, or a command that no shell reads."""
     text = code_of(text, name) if name.endswith(".ipynb") else text
-    if name.endswith(".py") or re.search(r"(?m)^\s*(from|import) (unsloth|trl|transformers|peft)\b", text):
+    if name.endswith(".py") or (
+        not name.endswith((".sh", ".bash"))
+        and re.search(r"(?m)^[ \t]*(from|import) (unsloth|trl|transformers|peft)\b", text)
+    ):
         return [_of_script(text, name)]
     found = list(_of_commands(text, name))
     if not found and (text.startswith("#!") or name.endswith((".sh", ".bash", ".bat", ".cmd", ".ps1", ".ipynb"))):
@@ -96,13 +101,14 @@ def _of_commands(text: str, name: str) -> Iterator[Foreign]:
     files = {found[1]: found[3] for found in shell.HERE_DOCUMENT.finditer(text)}
     environment: dict[str, str] = {}
     for line in shell.lines_of(shell.HERE_DOCUMENT.sub("", text), environment):
-        if not any(re.search(pattern, line) for pattern in foreign_names().commands.values()):
+        if not any(re.search(rf"(?<![^\s;&|(])(?:{pattern})", line) for pattern in foreign_names().commands.values()):
             continue
         for words in shell.words_of(line, name):
             at, program, verb = _program_of(words)
             settings = _settings(words, at, program, environment) if program else {}
-            if in_file := settings.pop("config", ""):
-                settings = {**_named_yaml(in_file, files, name), **settings}
+            if isinstance(in_file := settings.pop("config", ""), str) and in_file:
+                written = {key: Template(text).safe_substitute(environment) for key, text in files.items()}
+                settings = {**_named_yaml(in_file, written, name), **settings}
             if program and set(settings) - {"gpus", "nodes", "port"}:
                 yield _foreign(program, settings, name, verb)
 
@@ -111,16 +117,16 @@ def _named_yaml(word: str, files: dict[str, str], name: str) -> dict[str, Any]:
     """The YAML that a command names: from the same script, from here or from its own folder. Raises ConfigError."""
     word = re.sub(r"^\$\{?\w+\}?/", "", word)  # as "$SCRIPT_DIR/train.yaml" is
     path = near(word, Path(name).parent)
-    if path is None and word not in files:
+    if not word.endswith((".yaml", ".yml", ".json")) or (path is None and word not in files):
         remedy = f"translate that file: configs from {word}"
         raise ConfigError(f"{name}: its command names {word}, which is not here; {remedy}")
-    return _mapping(path.read_text(encoding="utf-8-sig") if path else files[word], word)
+    return _mapping(path.read_text(encoding="utf-8-sig", errors="replace") if path else files[word], word)
 
 
 def near(word: str, place: Path) -> Path | None:
     """A file that a foreign one names: from here, from that one's own folder, or from those above it."""
     folders = (Path(), place, *list(place.absolute().parents)[:4])
-    return next((path for folder in folders if (path := folder / word).is_file()), None)
+    return next((path for folder in folders if os.path.isfile(path := folder / word)), None)
 
 
 def _program_of(words: list[str]) -> tuple[int, Program | None, str]:
@@ -137,7 +143,8 @@ def _settings(words: list[str], at: int, program: Program, environment: dict[str
     launcher, settings = environment | shell.options_of(words[:at]), shell.options_of(words[at + 1 :])
     visible = str(launcher.get("CUDA_VISIBLE_DEVICES") or str(launcher.get("include", "")).partition(":")[2])
     each = ("nproc_per_node", "num_processes", "num_gpus", "NPROC_PER_NODE")
-    processes, shown = next(filter(None, map(launcher.get, each)), None), len(visible.split(",")) if visible else 0
+    processes = next(filter(None, map(launcher.get, each)), None)
+    shown = len(visible.split(",")) if visible and "$" not in visible else 0
     if program == "ms-swift" and not processes and "config_file" not in launcher and shown > 1:
         settings["one_process"] = True  # it spreads one copy of the model over the GPUs
     found = {"gpus": processes or shown, "nodes": launcher.get("nnodes") or launcher.get("NNODES")}
@@ -154,7 +161,7 @@ def _foreign(program: Program, settings: dict[str, Any], name: str, verb: str = 
     if foreign.task == "train" and program == "LLaMA-Factory":
         foreign.task = _task_by_settings(foreign)
     for key in kinds if foreign.task == "train" else ():
-        if str(settings.get(key) or "sft").lower() not in ("sft", "true", "false"):
+        if str(settings.get(key) or "sft").lower() not in ("sft", "false"):
             place = f"{name}: {key}: {str(settings[key])[:60]}"
             raise ConfigError(f"{place}: {_ONE_TRAINING}; without this line the rest is translated")
     return foreign
@@ -196,7 +203,8 @@ def _mapping(text: str, name: str) -> dict[str, Any]:
     try:
         value = load(text)
     except yaml.YAMLError as error:
-        raise ConfigError(f"{name}: neither YAML nor a known command: {error}".replace("\n", " ")) from None
+        fact = getattr(error, "problem", None) or error  # without the text around it
+        raise ConfigError(f"{name}: neither YAML nor a known command: {fact}") from None
     if value is None:
         raise ConfigError(f"{name}: empty; a config or a command is read")
     if isinstance(value, list) or name.endswith(".jsonl"):
@@ -218,7 +226,10 @@ def is_foreign(settings: Mapping[str, Any]) -> bool:
 
 def _of_script(text: str, name: str) -> Foreign:
     calls = foreign_names().calls
-    called, settings = calls_and_settings(text, name, calls)
+    try:
+        called, settings = calls_and_settings(text, name, calls)
+    except RecursionError:
+        raise ConfigError(f"{name}: its calls are nested too deeply to be read") from None
     settings = {key: value for key, value in settings.items() if value is not None}
     if other := next(filter(_OTHER_TRAININGS.fullmatch, called), None):
         raise ConfigError(f"{name}: {other}: {_ONE_TRAINING}")

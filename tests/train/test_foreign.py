@@ -290,6 +290,7 @@ def test_an_axolotl_yaml():
         "lr_scheduler_type": "cosine",
         "learning_rate": 2e-4,
         "attn_impl": "flash_attn",
+        "eval_strategy": "steps",
         "eval_steps": 0.125,
         "gradient_accumulation_steps": 1,
         "warmup_ratio": 0.03,
@@ -578,3 +579,41 @@ def test_a_script_of_ms_swift():
     translated = translate(script, "a.py")
     config = config_of(translated.yaml)
     assert (config.data, config.train) == (("x.jsonl",), {"tuner_type": "full", "learning_rate": 1e-5})
+
+
+def test_what_trains_is_not_what_validates():
+    two = "base_model: a/b\ndatasets: [{path: train/d.jsonl}]\ntest_datasets: [{path: test/d.jsonl}]\n"
+    config = config_of(translate(two, "a.yaml").yaml)
+    assert (config.data, config.val) == (("datasets/d.jsonl",), ("datasets/d-val.jsonl",))
+    one = two.replace("train/d.jsonl", "a/hub").replace("test/d.jsonl", "a/hub")
+    assert not config_of(translate(one, "a.yaml").yaml).val
+    loads = "".join(f"{name} = load_dataset('json', data_files='{name}.jsonl')\n" for name in ("test", "train"))
+    script = f"model = FastLanguageModel.from_pretrained('a/b')\n{loads}SFTTrainer(model=model, train_dataset=train)\n"
+    assert ("dataset", "several are loaded: not written out there; fill it in") in translate(script, "s.py").left_out
+
+
+def test_what_a_script_works_out_is_listed_and_what_it_sets_is_taken():
+    script = (
+        "LR: float = 3e-4\nFastLanguageModel.from_pretrained('a/b')\nSFTConfig(weight_decay=LR, learning_rate=2 * LR)"
+    )
+    translated = translate(script, "s.py")
+    assert config_of(translated.yaml).train["weight_decay"] == 3e-4
+    assert ("learning_rate", "2 * LR: not written out there") in translated.left_out
+    shell = "LR=1e-4\nswift sft --model a/b --dataset a.jsonl --learning_rate ${LR:-5e-5} --max_steps $((08*2))\n"
+    assert config_of(translate(shell, "s.sh").yaml).train["learning_rate"] == 1e-4
+    block = "python - <<PY\nfrom transformers import AutoModel\nPY\n" + shell
+    assert config_of(translate(block, "s.sh").yaml).train["learning_rate"] == 1e-4
+
+
+def test_no_value_ends_a_comment_and_no_other_file_is_shown(tmp_path: Path):
+    text = translate('base_model: a/b\ndatasets: [{path: "a\\ntrain: {seed: 1}\\n#.json"}]\n', "a.yaml").text
+    assert "seed" not in config_of(text).train
+    (tmp_path / "secret.cfg").write_text("token: [abc")
+    with pytest.raises(ConfigError, match="not here") as caught:
+        translate(f"swift sft --model a/b --config {tmp_path}/secret.cfg", "s.sh")
+    assert "abc" not in str(caught.value)
+
+
+def test_a_long_word_and_many_empty_lines_are_read_in_no_time():
+    text = "x" * 200_000 + "\n" * 20_000 + "swift sft --model a/b --dataset a.jsonl\n"
+    assert config_of(translate(text, "s.sh").yaml).model == "a/b"
