@@ -138,15 +138,11 @@ class ReAct:
         self.prompt: PromptStyle = prompt
         self.language = language
 
-    def final_prefix(self, conversation: Trajectory) -> str:
-        """The text that the model continues when it is asked to end: as training writes an answer after these
-        events."""
+    def ending(self, conversation: Trajectory) -> Message:
+        """What asks the model to end: a text that it continues, as training writes an answer after these events."""
         thought = conversation.events and isinstance(conversation.events[-1], Thought)
         label = ANSWER_LABEL.rstrip()
-        return label if thought else f"{THOUGHT_LABEL}{NO_THOUGHT}\n{label}"
-
-    def final_messages(self, conversation: Trajectory) -> list[Message]:
-        return [{"role": "assistant", "content": self.final_prefix(conversation)}]
+        return {"role": "assistant", "content": label if thought else f"{THOUGHT_LABEL}{NO_THOUGHT}\n{label}"}
 
     def messages(self, conversation: Trajectory) -> list[Message]:
         return to_messages(render(conversation, self.prompt, self.language))
@@ -306,8 +302,9 @@ def _ask_for_the_answer(turn: Turn, limits: Limits, protocol: Grammar, reason: s
     more = {"tokens": turn.tokens + limits.step_tokens, "seconds": turn.seconds + _LAST_SECONDS}
     room = msgspec.structs.replace(limits, **more)
     conversation = turn.conversation
-    written = yield from _generate(turn, room, protocol, protocol.final_messages(conversation))
-    prefix = "" if starts_with_label(written.text) else protocol.final_prefix(conversation)
+    ending = protocol.ending(conversation)
+    written = yield from _generate(turn, room, protocol, [ending])
+    prefix = "" if starts_with_label(written.text) or ending["role"] == "user" else ending["content"]
     step = protocol.read(prefix + written.text, conversation.tools)
     if written.ended_by == "interrupt" or not step.answer:
         return turn

@@ -36,11 +36,8 @@ class Native:
 
     stop = ""
 
-    def final_prefix(self, conversation: Trajectory) -> str:
-        return ""
-
-    def final_messages(self, conversation: Trajectory) -> list[Message]:
-        return [{"role": "user", "content": END_NOW}]
+    def ending(self, conversation: Trajectory) -> Message:
+        return {"role": "user", "content": END_NOW}
 
     def messages(self, conversation: Trajectory) -> list[Message]:
         return native_messages(conversation.events)
