@@ -129,14 +129,12 @@ Asking = Generator[Request, Reply, Result]
 Job = Generator[Generate, Generated, Result]
 
 
-class ReAct:
+class ReAct(msgspec.Struct, frozen=True):
     """Thought, Action, Action Input and Observation as text, written by the code that wrote the training data."""
 
     stop = STOP
-
-    def __init__(self, prompt: PromptStyle = "auto", language: str = "auto") -> None:
-        self.prompt: PromptStyle = prompt
-        self.language = language
+    prompt: PromptStyle = "auto"
+    language: str = "auto"
 
     def ending(self, conversation: Trajectory) -> Message:
         """What asks the model to end: a text that it continues, as training writes an answer after these events."""
@@ -157,10 +155,6 @@ class ReAct:
             return marked._replace(thought=thought, reasoning="", said=False, notes=notes)
         # In ReAct what a step thinks stands behind its label.
         return step._replace(reasoning="")
-
-    def declared(self, conversation: Trajectory) -> tuple[Tool, ...]:
-        # They stand in the system message.
-        return ()
 
 
 REACT = ReAct()
@@ -222,7 +216,9 @@ def next_step(protocol: Grammar, conversation: Trajectory, tokens: int, seconds:
     """The request for what follows a conversation."""
     # Without tools a stop word of ReAct would cut a chat answer that quotes it.
     stop = protocol.stop if conversation.is_agentic else ""
-    return Generate(protocol.messages(conversation), stop, tokens, seconds, protocol.declared(conversation))
+    # ReAct's stand in the system message.
+    tools = () if protocol.stop else conversation.tools
+    return Generate(protocol.messages(conversation), stop, tokens, seconds, tools)
 
 
 def _generate(turn: Turn, limits: Limits, protocol: Grammar, ending: Sequence[Message] = ()) -> Asking[Generated]:

@@ -42,9 +42,6 @@ class Native:
     def messages(self, conversation: Trajectory) -> list[Message]:
         return native_messages(conversation.events)
 
-    def declared(self, conversation: Trajectory) -> tuple[Tool, ...]:
-        return conversation.tools
-
     def read(self, text: str, tools: tuple[Tool, ...] = ()) -> Step:
         """What stands before the first call is said beside it; without a call everything is the answer."""
         step = read_marked(text, tools)

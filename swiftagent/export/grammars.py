@@ -72,12 +72,11 @@ def _text(text: str) -> str:
 
 
 def _object(schema: dict[str, Any]) -> str:
-    if not schema.get("properties"):
+    properties = schema.get("properties")
+    if not properties:
         return '"{}"' if "properties" in schema or not schema else "object"
     required = schema.get("required") or ()
-    members = [
-        (f"{_text(_text(name) + ': ')} {_value(each)}", name in required) for name, each in schema["properties"].items()
-    ]
+    members = [(f"{_text(_text(name) + ': ')} {_value(each)}", name in required) for name, each in properties.items()]
     return f'"{{" {_members(members, "")} "}}"'
 
 

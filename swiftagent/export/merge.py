@@ -114,7 +114,7 @@ def _write_weights(base: Path, adapter: Path | None, part: Path, dtype: str, sha
     before = _logits(model, tokenizer)
     if adapter is not None:
         model = model.merge_and_unload()
-    model.generation_config = _generation_config(model, tokenizer)
+    _end_at_every_end(model.generation_config, tokenizer)
     # Else transformers would write a dequantised model in the form that it was read in, and cannot.
     form = {"save_original_format": False} if "quantization_config" in read_object(base / "config.json") else {}
     _save(model, part, max_shard_size=shard, **form)
@@ -235,13 +235,11 @@ def _logits(model: Any, tokenizer: Any) -> list[Any]:
         return [model(**tokenizer(text, return_tensors="pt").to(model.device)).logits.float().cpu() for text in PROBES]
 
 
-def _generation_config(model: Any, tokenizer: Any) -> Any:
-    """Greedy enough for calls, and ending at every end token that the chat template writes."""
-    config = model.generation_config
+def _end_at_every_end(config: Any, tokenizer: Any) -> None:
+    """Have generation end at every end token that the chat template writes."""
     config.eos_token_id = tokenizer.convert_tokens_to_ids(end_tokens(tokenizer))
     if tokenizer.pad_token_id is not None:
         config.pad_token_id = tokenizer.pad_token_id
-    return config
 
 
 def _fingerprint(folders: list[Path], *settings: str) -> str:

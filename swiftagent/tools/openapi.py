@@ -92,8 +92,6 @@ def _path(pattern: str, values: dict[str, Json]) -> str:
 
 
 def _plain(value: Json) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
@@ -104,7 +102,10 @@ def _query(value: Json) -> Any:
 def open_source(word: str, options: Options) -> list[ToolSource]:
     """`openapi:SPEC@URL`, `openapi:SPEC` or a file. Raises ConfigError where the spec cannot be read or names no
     server."""
-    spec, base = _split(word.removeprefix("openapi:"))
+    target = word.removeprefix("openapi:")
+    # The last @ that an address follows.
+    found = re.match(r"(.*)@(https?://[^@]*)$", target)
+    spec, base = found.groups() if found else (target, "")
     document = _document(spec)
     if not base:
         base = _server(document, spec)
@@ -127,12 +128,6 @@ def open_source(word: str, options: Options) -> list[ToolSource]:
         raise ConfigError(f"--tools {word}: the spec has no operations")
     title = str((document.get("info") or {}).get("title") or "api")
     return [OpenApi(re.sub(r"\W+", "_", title).strip("_").lower(), base.rstrip("/"), tuple(tools), operations, options)]
-
-
-def _split(target: str) -> tuple[str, str]:
-    """(spec, base address): the last @ that an address follows parts them."""
-    found = re.match(r"(.*)@(https?://[^@]*)$", target)
-    return (found.group(1), found.group(2)) if found else (target, "")
 
 
 def _document(spec: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -39,7 +39,8 @@ class Field(msgspec.Struct, frozen=True):
 
 def command_fields(parser: argparse.ArgumentParser, values: Values) -> list[Field]:
     """Every option of a command that a page can set, in the order of its help."""
-    return [_field(action, values) for action in _actions(parser)]
+    actions = (action for action in parser._actions if action.option_strings and action.dest not in _LEFT_OUT)
+    return [_field(action, values) for action in actions]
 
 
 def command_words(parser: argparse.ArgumentParser, values: Values) -> list[str]:
@@ -71,13 +72,10 @@ def concerns(field: Field, choice: str, choices: tuple[str, ...]) -> bool:
     return choice in named or not named <= set(choices)
 
 
-def _actions(parser: argparse.ArgumentParser) -> Iterable[argparse.Action]:
-    return (action for action in parser._actions if action.option_strings and action.dest not in _LEFT_OUT)
-
-
 def _field(action: argparse.Action, values: Values) -> Field:
     kind: Kind = "text"
-    if _is_switch(action):
+    # It takes no value: its longest name alone changes what is done.
+    if action.nargs == 0 or isinstance(action, argparse.BooleanOptionalAction):
         kind = "switch"
     elif action.nargs in ("+", "*"):
         kind = "list"
@@ -92,11 +90,6 @@ def _field(action: argparse.Action, values: Values) -> Field:
     choices = (*(() if default else ("",)), *map(str, action.choices or ()))
     about = (action.help or "").replace("%%", "%")
     return Field(name, name.replace("_", " "), about, kind, values.get(name, default), default, choices)
-
-
-def _is_switch(action: argparse.Action) -> bool:
-    """Whether an option takes no value: its longest name alone changes what is done."""
-    return action.nargs == 0 or isinstance(action, argparse.BooleanOptionalAction)
 
 
 def _text(value: Any) -> str:

@@ -166,10 +166,10 @@ def mix_shares(sources: Mapping[str, tuple[str, str]], answers: Answers) -> dict
 
 
 class RunView(msgspec.Struct, frozen=True):
-    """A run as a page shows it."""
+    """A run as a page shows it. step: the last one that any line of metrics knows."""
 
     run: Any
-    metrics: list[dict[str, Any]]
+    step: int
     last: dict[str, Any]
     losses: dict[str, float]
     left: str
@@ -181,11 +181,6 @@ class RunView(msgspec.Struct, frozen=True):
         """How much of it is done, in %."""
         return 100 * self.step / max(1, int(self.last.get("max_steps", 1)))
 
-    @property
-    def step(self) -> int:
-        """The last step that any line of metrics knows."""
-        return max((int(line.get("step", 0)) for line in self.metrics), default=0)
-
 
 def run_view(run: Run) -> RunView:
     """Read from the run folder alone, so that a run started anywhere shows."""
@@ -195,7 +190,8 @@ def run_view(run: Run) -> RunView:
     seconds = seconds_left(last) if last and run.state == "running" else None
     left = duration(seconds) if seconds is not None else ""
     losses = {"loss": last["loss"], **channel_losses(last)} if last else {}
-    return RunView(run, metrics, last, losses, left, plot(loss_series(metrics)), log_tail(run.folder / "log.txt"))
+    step = max((int(line.get("step", 0)) for line in metrics), default=0)
+    return RunView(run, step, last, losses, left, plot(loss_series(metrics)), log_tail(run.folder / "log.txt"))
 
 
 def stop_run(name: str, root: Path) -> None:
