@@ -20,7 +20,8 @@ from typing import Any, TypeVar, Union
 
 import msgspec
 
-from swiftagent.agent.native import Native, read_marked, starts_with_mark
+from swiftagent.agent.native import Native, read_marked
+from swiftagent.formats.reading.tags import TAGS
 from swiftagent.io.jsonl import without_surrogates
 from swiftagent.tools.source import ToolResult, argument_problem, unknown_tool
 from swiftagent.trajectory.escape import show
@@ -113,8 +114,7 @@ class Turn(msgspec.Struct):
     @property
     def conversation(self) -> Trajectory:
         """All of it, with this turn's events at its end."""
-        before = self.before
-        return Trajectory((*before.events, *self.events), before.tools, before.id, before.source, before.channel)
+        return msgspec.structs.replace(self.before, events=(*self.before.events, *self.events))
 
 
 # For the final answer, once the time of a turn is over.
@@ -148,7 +148,7 @@ class ReAct(msgspec.Struct, frozen=True):
     def read(self, text: str, tools: tuple[Tool, ...] = ()) -> Step:
         """A call in another family's marks is read as the call, unless it stands inside a labelled answer."""
         step = read_step(text, [tool.name for tool in tools])
-        is_free = step.answer is None or "no-keyword" in step.notes or starts_with_mark(step.answer)
+        is_free = step.answer is None or "no-keyword" in step.notes or step.answer.startswith(TAGS)
         marked = read_marked(text, tools) if is_free and not step.calls else None
         if marked is not None and marked.calls:
             thought, notes = marked.thought or marked.reasoning, (*marked.notes, NATIVE_CALL)
@@ -282,13 +282,10 @@ def _limit(turn: Turn, limits: Limits, seen: Counter[str], step: Step, written: 
     """The limit that this turn has reached, or ""."""
     if not step.calls and not step.thought:
         return "length" if written.ended_by == "length" else "empty"
-    if len(turn.steps) >= limits.steps:
-        return "steps"
-    if turn.tokens >= limits.tokens:
-        return "tokens"
-    if turn.seconds >= limits.seconds:
-        return "seconds"
-    return "repeats" if max(seen.values(), default=0) >= limits.repeats else ""
+    reached = {"steps": len(turn.steps) >= limits.steps, "tokens": turn.tokens >= limits.tokens}
+    reached["seconds"] = turn.seconds >= limits.seconds
+    reached["repeats"] = max(seen.values(), default=0) >= limits.repeats
+    return next((name for name, is_reached in reached.items() if is_reached), "")
 
 
 def _ask_for_the_answer(turn: Turn, limits: Limits, protocol: Grammar, reason: str) -> Asking[Turn]:

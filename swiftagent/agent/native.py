@@ -69,10 +69,6 @@ def sent_before(row: dict[str, Any], step: int) -> tuple[list[Message], tuple[To
     return native_messages(events[:-1]), read.tools
 
 
-def starts_with_mark(text: str) -> bool:
-    return text.startswith(TAGS)
-
-
 def holds_mark(text: str) -> bool:
     """Whether a call may stand in a text in some family's marks."""
     return any(mark in text for mark in TAGS)

@@ -181,8 +181,6 @@ def trained_ids(trainer: Trainer, record: Record) -> list[int]:
 def check_go_template(template: str, chat_template: str, cases: Iterable[PromptCase]) -> Compared | None:
     """Execute a Modelfile's template with Go itself and compare with the texts that the chat template writes in
     Ollama's JSON; None where no Go works here."""
-    if not shutil.which("go"):
-        return None
     compared = Compared("Modelfile template")
     kept = list(islice(compared.comparable(cases), CONVERSATIONS))
     rendered = _run_go(template, [case.trajectory for case in kept])
@@ -247,9 +245,10 @@ def _run_go(template: str, trajectories: list[Trajectory]) -> list[dict[str, Any
     with tempfile.TemporaryDirectory() as scratch:
         path, program = Path(scratch, "template"), Path(scratch, "render")
         path.write_text(template, encoding="utf-8")
-        built = subprocess.run(["go", "build", "-o", str(program), str(RENDER_GO)], capture_output=True)
-        # A Go that is too old, or has no room to build.
-        if built.returncode:
+        build = ["go", "build", "-o", str(program), str(RENDER_GO)]
+        built = shutil.which("go") and subprocess.run(build, capture_output=True)
+        # No Go, or one that is too old or has no room to build.
+        if not built or built.returncode:
             return None
         words = [str(program), str(path)]
         done = subprocess.run(words, input="\n".join(lines), capture_output=True, text=True, check=True)

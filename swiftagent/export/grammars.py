@@ -52,10 +52,8 @@ def write_grammars(tools: tuple[Tool, ...], frame: CallFrame, out: Path) -> dict
 
 def structural_tag(tools: tuple[Tool, ...], frame: CallFrame) -> dict[str, Any]:
     """A `response_format`, in the form that vLLM and SGLang both take (xgrammar and llguidance behind them)."""
-    structures = [
-        dict(begin=frame.head(tool.name), schema={"additionalProperties": False, **tool.parameters}, end=frame.closing)
-        for tool in tools
-    ]
+    closed = {"additionalProperties": False}
+    structures = [dict(begin=frame.head(t.name), schema={**closed, **t.parameters}, end=frame.closing) for t in tools]
     return {"type": "structural_tag", "structures": structures, "triggers": [frame.trigger]}
 
 

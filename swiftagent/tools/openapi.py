@@ -193,12 +193,10 @@ class OperationReader(msgspec.Struct):
         if body is not None:
             self._add_body(*body)
         about = spec.get("summary") or spec.get("description") or f"{self.method.upper()} {self.path}"
-        parameters: dict[str, Json] = {"type": "object", "properties": self.properties}
-        if self.required:
-            parameters["required"] = list(dict.fromkeys(self.required))
-        form = body is not None and body[2]
+        required = {"required": list(dict.fromkeys(self.required))} if self.required else {}
+        parameters: dict[str, Json] = {"type": "object", "properties": self.properties, **required}
         tool = Tool(name, " ".join(str(about).split()), parameters)
-        return tool, Operation(self.method, self.path, self.places, form)
+        return tool, Operation(self.method, self.path, self.places, body is not None and body[2])
 
     def _add_parameter(self, parameter: dict[str, Any]) -> None:
         place, name = str(parameter.get("in")), str(parameter.get("name"))

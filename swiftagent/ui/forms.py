@@ -16,10 +16,8 @@ from swiftagent.train.options import RANGES, options
 Kind = Literal["text", "number", "switch", "choice", "list", "repeated"]
 Values = Mapping[str, str]
 # Settings of ms-swift that most runs set; any other one can be written as key=value.
-TRAIN_KEYS = (
-    *("tuner_type", "learning_rate", "num_train_epochs", "max_steps", "max_length", "lora_rank", "lora_alpha"),
-    *("eval_steps", "save_steps"),
-)
+TRAIN_KEYS: tuple[str, ...] = ("tuner_type", "learning_rate", "num_train_epochs", "max_steps", "max_length")
+TRAIN_KEYS += ("lora_rank", "lora_alpha", "eval_steps", "save_steps")
 CONFIG_KEYS = ("model", "data", "val", "name", "gpus", "sequences_per_step", "train_on", "preflight")
 # Of a command's options, those that concern a terminal alone.
 _LEFT_OUT = {"help", "json", "quiet", "traceback", "dry_run", "q", "markdown", "engine", "ray_address"}
