@@ -2,7 +2,7 @@
 
     turn = run_turn(conversation, question, limits)
     request = next(turn)                       # Generate(messages=[...], stop="\\nObservation:", ...)
-    request = turn.send(Generated(text))       # RunTool(Call(...))
+    request = turn.send(Generated(text))       # Call(...), which may run
     request = turn.send(ToolResult("3C"))      # Generate(...) with the result written as training wrote it
     ...                                        # StopIteration(Turn)
 
@@ -52,12 +52,6 @@ class Generated(msgspec.Struct, frozen=True):
     tokens: int = 0
     seconds: float = 0.0
     ended_by: str = "stop"
-
-
-class RunTool(msgspec.Struct, frozen=True):
-    """Ask for the result of a declared tool with arguments that fit its schema."""
-
-    call: Call
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -122,7 +116,8 @@ _LAST_SECONDS = 60.0
 # The note of a step whose call was not written as ReAct.
 NATIVE_CALL = "native-call"
 
-Request = Union[Generate, RunTool, Progress]  # noqa: UP007 (read at run time)
+# A Call asks for the result of a declared tool with arguments that fit its schema.
+Request = Union[Generate, Call, Progress]  # noqa: UP007 (read at run time)
 Reply = Union[Generated, ToolResult, None]  # noqa: UP007
 Result = TypeVar("Result")
 Asking = Generator[Request, Reply, Result]
@@ -253,7 +248,7 @@ def _run_calls(turn: Turn, step: Step, written: Generated, seen: Counter[str]) -
         if error:
             result = ToolResult(f"Error: {error}", error)
         else:
-            reply = yield RunTool(call)
+            reply = yield call
             result = reply if isinstance(reply, ToolResult) else ToolResult("", "no result")
         seen[json.dumps([call.tool, call.arguments], sort_keys=True, ensure_ascii=False)] += 1
         turn.seconds += result.seconds
@@ -324,8 +319,8 @@ def driven(
             match request:
                 case Generate():
                     reply = yield request
-                case RunTool(call=call):
-                    reply = run_tool(call)
+                case Call():
+                    reply = run_tool(request)
                 case Progress(event=event, error=error):
                     watch(event, error)
     except StopIteration as done:

@@ -90,9 +90,12 @@ class Toolbox(AbstractContextManager["Toolbox"]):
         longest = self.options.longest_result
         return text if len(text) <= longest else f"{text[:longest]}... (cut: {len(text):,} characters in all)"
 
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         for source in self.sources:
             source.close()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def open_toolbox(words: Sequence[str], options: Options = DEFAULTS) -> Toolbox:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from swiftagent.agent.drive import RequestRefused, Usage, write
-from swiftagent.agent.loop import Generate, Generated, Grammar, Limits, Progress, RunTool, Turn, next_step, run_turn
+from swiftagent.agent.loop import Generate, Generated, Grammar, Limits, Progress, Turn, next_step, run_turn
 from swiftagent.agent.sampling import HERMES, REACT_FRAME, CallFrame, Form, Sampling
 from swiftagent.agent.serving.asked import REMEMBERED_CALLS, REMEMBERED_RESPONSES, Memory, ModelRequest, Refusal
 from swiftagent.agent.serving.forms import forms_of
@@ -115,8 +115,8 @@ class Answering:
                     thought = thought if request.event.said else request.event.text
                     if request.event.said:
                         yield from self._rest(request.event.text)
-                elif isinstance(request, RunTool):
-                    calls.append(request.call)
+                elif isinstance(request, Call):
+                    calls.append(request)
                     reply = ToolResult("")
         except StopIteration as done:
             ended = done.value
