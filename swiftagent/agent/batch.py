@@ -55,9 +55,8 @@ def read_asked(row: int, given: Row) -> Asked:
     # Refused here, since a model would answer an empty question with something.
     questions = [found] if isinstance(found, str) else found if isinstance(found, list) else []
     if not questions or not all(isinstance(text, str) and text.strip() for text in questions):
-        raise RowError(
-            "bad-question", "a row must hold question, questions or messages with user turns, all of them texts"
-        )
+        need = "a row must hold question, questions or messages with user turns, all of them texts"
+        raise RowError("bad-question", need)
     return Asked(row, str(value.get("id", row)), tuple(questions), system if isinstance(system, str) else None)
 
 

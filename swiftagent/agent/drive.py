@@ -23,6 +23,7 @@ from swiftagent.trajectory.types import Call, Event, Tool, Trajectory
 Asked = TypeVar("Asked")
 Given = TypeVar("Given")
 Result = TypeVar("Result")
+Pieces = Generator[str, None, None]
 
 # Characters a token on average at most, in a text of `max_tokens`.
 _LONGEST_TOKEN = 64
@@ -52,9 +53,7 @@ class Engine(Protocol):
 
     name: str
 
-    def generate(
-        self, request: Generate, sampling: Sampling = PLAIN, usage: Usage | None = None
-    ) -> Generator[str, None, None]: ...
+    def generate(self, request: Generate, sampling: Sampling = PLAIN, usage: Usage | None = None) -> Pieces: ...
 
     def close(self) -> None: ...
 

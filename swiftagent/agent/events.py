@@ -22,8 +22,7 @@ from swiftagent.trajectory.types import Call, Event, Observation, Tool
 class EventStream(Listener):
     """Writes what happens on stdout as it happens, and reads replies from stdin."""
 
-    def __init__(self) -> None:
-        self.side = "tuned"
+    side = "tuned"
 
     def emit(self, event: str, **facts: Any) -> None:
         """Write one line."""

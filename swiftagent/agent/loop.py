@@ -2,7 +2,7 @@
 
     turn = run_turn(conversation, question, limits)
     request = next(turn)                       # Generate(messages=[...], stop="\\nObservation:", ...)
-    request = turn.send(Generated(text))       # RunTool(Call(...))
+    request = turn.send(Generated(text))       # Call(...), which may run
     request = turn.send(ToolResult("3C"))      # Generate(...) with the result written as training wrote it
     ...                                        # StopIteration(Turn)
 
@@ -20,7 +20,8 @@ from typing import Any, TypeVar, Union
 
 import msgspec
 
-from swiftagent.agent.native import Native, read_marked, starts_with_mark
+from swiftagent.agent.native import Native, read_marked
+from swiftagent.formats.reading.tags import TAGS
 from swiftagent.io.jsonl import without_surrogates
 from swiftagent.tools.source import ToolResult, argument_problem, unknown_tool
 from swiftagent.trajectory.escape import show
@@ -51,12 +52,6 @@ class Generated(msgspec.Struct, frozen=True):
     tokens: int = 0
     seconds: float = 0.0
     ended_by: str = "stop"
-
-
-class RunTool(msgspec.Struct, frozen=True):
-    """Ask for the result of a declared tool with arguments that fit its schema."""
-
-    call: Call
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -113,8 +108,7 @@ class Turn(msgspec.Struct):
     @property
     def conversation(self) -> Trajectory:
         """All of it, with this turn's events at its end."""
-        before = self.before
-        return Trajectory((*before.events, *self.events), before.tools, before.id, before.source, before.channel)
+        return msgspec.structs.replace(self.before, events=(*self.before.events, *self.events))
 
 
 # For the final answer, once the time of a turn is over.
@@ -122,31 +116,26 @@ _LAST_SECONDS = 60.0
 # The note of a step whose call was not written as ReAct.
 NATIVE_CALL = "native-call"
 
-Request = Union[Generate, RunTool, Progress]  # noqa: UP007 (read at run time)
+# A Call asks for the result of a declared tool with arguments that fit its schema.
+Request = Union[Generate, Call, Progress]  # noqa: UP007 (read at run time)
 Reply = Union[Generated, ToolResult, None]  # noqa: UP007
 Result = TypeVar("Result")
 Asking = Generator[Request, Reply, Result]
 Job = Generator[Generate, Generated, Result]
 
 
-class ReAct:
+class ReAct(msgspec.Struct, frozen=True):
     """Thought, Action, Action Input and Observation as text, written by the code that wrote the training data."""
 
     stop = STOP
+    prompt: PromptStyle = "auto"
+    language: str = "auto"
 
-    def __init__(self, prompt: PromptStyle = "auto", language: str = "auto") -> None:
-        self.prompt: PromptStyle = prompt
-        self.language = language
-
-    def final_prefix(self, conversation: Trajectory) -> str:
-        """The text that the model continues when it is asked to end: as training writes an answer after these
-        events."""
+    def ending(self, conversation: Trajectory) -> Message:
+        """What asks the model to end: a text that it continues, as training writes an answer after these events."""
         thought = conversation.events and isinstance(conversation.events[-1], Thought)
         label = ANSWER_LABEL.rstrip()
-        return label if thought else f"{THOUGHT_LABEL}{NO_THOUGHT}\n{label}"
-
-    def final_messages(self, conversation: Trajectory) -> list[Message]:
-        return [{"role": "assistant", "content": self.final_prefix(conversation)}]
+        return {"role": "assistant", "content": label if thought else f"{THOUGHT_LABEL}{NO_THOUGHT}\n{label}"}
 
     def messages(self, conversation: Trajectory) -> list[Message]:
         return to_messages(render(conversation, self.prompt, self.language))
@@ -154,17 +143,13 @@ class ReAct:
     def read(self, text: str, tools: tuple[Tool, ...] = ()) -> Step:
         """A call in another family's marks is read as the call, unless it stands inside a labelled answer."""
         step = read_step(text, [tool.name for tool in tools])
-        is_free = step.answer is None or "no-keyword" in step.notes or starts_with_mark(step.answer)
+        is_free = step.answer is None or "no-keyword" in step.notes or step.answer.startswith(TAGS)
         marked = read_marked(text, tools) if is_free and not step.calls else None
         if marked is not None and marked.calls:
             thought, notes = marked.thought or marked.reasoning, (*marked.notes, NATIVE_CALL)
             return marked._replace(thought=thought, reasoning="", said=False, notes=notes)
         # In ReAct what a step thinks stands behind its label.
         return step._replace(reasoning="")
-
-    def declared(self, conversation: Trajectory) -> tuple[Tool, ...]:
-        # They stand in the system message.
-        return ()
 
 
 REACT = ReAct()
@@ -226,7 +211,9 @@ def next_step(protocol: Grammar, conversation: Trajectory, tokens: int, seconds:
     """The request for what follows a conversation."""
     # Without tools a stop word of ReAct would cut a chat answer that quotes it.
     stop = protocol.stop if conversation.is_agentic else ""
-    return Generate(protocol.messages(conversation), stop, tokens, seconds, protocol.declared(conversation))
+    # ReAct's stand in the system message.
+    tools = () if protocol.stop else conversation.tools
+    return Generate(protocol.messages(conversation), stop, tokens, seconds, tools)
 
 
 def _generate(turn: Turn, limits: Limits, protocol: Grammar, ending: Sequence[Message] = ()) -> Asking[Generated]:
@@ -261,7 +248,7 @@ def _run_calls(turn: Turn, step: Step, written: Generated, seen: Counter[str]) -
         if error:
             result = ToolResult(f"Error: {error}", error)
         else:
-            reply = yield RunTool(call)
+            reply = yield call
             result = reply if isinstance(reply, ToolResult) else ToolResult("", "no result")
         seen[json.dumps([call.tool, call.arguments], sort_keys=True, ensure_ascii=False)] += 1
         turn.seconds += result.seconds
@@ -290,13 +277,10 @@ def _limit(turn: Turn, limits: Limits, seen: Counter[str], step: Step, written: 
     """The limit that this turn has reached, or ""."""
     if not step.calls and not step.thought:
         return "length" if written.ended_by == "length" else "empty"
-    if len(turn.steps) >= limits.steps:
-        return "steps"
-    if turn.tokens >= limits.tokens:
-        return "tokens"
-    if turn.seconds >= limits.seconds:
-        return "seconds"
-    return "repeats" if max(seen.values(), default=0) >= limits.repeats else ""
+    reached = {"steps": len(turn.steps) >= limits.steps, "tokens": turn.tokens >= limits.tokens}
+    reached["seconds"] = turn.seconds >= limits.seconds
+    reached["repeats"] = max(seen.values(), default=0) >= limits.repeats
+    return next((name for name, is_reached in reached.items() if is_reached), "")
 
 
 def _ask_for_the_answer(turn: Turn, limits: Limits, protocol: Grammar, reason: str) -> Asking[Turn]:
@@ -306,8 +290,9 @@ def _ask_for_the_answer(turn: Turn, limits: Limits, protocol: Grammar, reason: s
     more = {"tokens": turn.tokens + limits.step_tokens, "seconds": turn.seconds + _LAST_SECONDS}
     room = msgspec.structs.replace(limits, **more)
     conversation = turn.conversation
-    written = yield from _generate(turn, room, protocol, protocol.final_messages(conversation))
-    prefix = "" if starts_with_label(written.text) else protocol.final_prefix(conversation)
+    ending = protocol.ending(conversation)
+    written = yield from _generate(turn, room, protocol, [ending])
+    prefix = "" if starts_with_label(written.text) or ending["role"] == "user" else ending["content"]
     step = protocol.read(prefix + written.text, conversation.tools)
     if written.ended_by == "interrupt" or not step.answer:
         return turn
@@ -334,8 +319,8 @@ def driven(
             match request:
                 case Generate():
                     reply = yield request
-                case RunTool(call=call):
-                    reply = run_tool(call)
+                case Call():
+                    reply = run_tool(request)
                 case Progress(event=event, error=error):
                     watch(event, error)
     except StopIteration as done:

@@ -36,17 +36,11 @@ class Native:
 
     stop = ""
 
-    def final_prefix(self, conversation: Trajectory) -> str:
-        return ""
-
-    def final_messages(self, conversation: Trajectory) -> list[Message]:
-        return [{"role": "user", "content": END_NOW}]
+    def ending(self, conversation: Trajectory) -> Message:
+        return {"role": "user", "content": END_NOW}
 
     def messages(self, conversation: Trajectory) -> list[Message]:
         return native_messages(conversation.events)
-
-    def declared(self, conversation: Trajectory) -> tuple[Tool, ...]:
-        return conversation.tools
 
     def read(self, text: str, tools: tuple[Tool, ...] = ()) -> Step:
         """What stands before the first call is said beside it; without a call everything is the answer."""
@@ -73,10 +67,6 @@ def sent_before(row: dict[str, Any], step: int) -> tuple[list[Message], tuple[To
     read = parse({**row, "messages": row["messages"][:step]})
     events = settle(tuple(with_trained(event, True) for event in read.events) + (Answer("."),), [])
     return native_messages(events[:-1]), read.tools
-
-
-def starts_with_mark(text: str) -> bool:
-    return text.startswith(TAGS)
 
 
 def holds_mark(text: str) -> bool:

@@ -35,12 +35,11 @@ _LONGEST_SHOWN = 2_000
 class Terminal(Listener):
     """Prints a run as it happens, its parts marked by colour and by a sign before each."""
 
+    # Of the step: its text, the number of characters that are printed, and the last one.
+    _text, _seen, _last = "", 0, "\n"
+
     def __init__(self, think: bool = True) -> None:
         self.think = think
-        self._text = ""
-        # Characters of the step that are printed, and the last one.
-        self._seen = 0
-        self._last = "\n"
 
     def step_begins(self) -> None:
         self._end_line()
@@ -145,17 +144,14 @@ def _line(prompt: str) -> str:
 
 
 def read_questions(history: Path | None) -> Callable[[], str | None]:
-    """A function that reads the next question, with line editing and history on a terminal. It returns None at the
-    end."""
+    """A function that reads the next question, "" for a blank line, with line editing and history on a terminal. It
+    returns None at the end."""
     if sys.stdin.isatty():
         _load_history(history)
 
     def read() -> str | None:
         try:
-            while True:
-                line = _line("> ").strip()
-                if line:
-                    return line
+            return _line("> ").strip()
         except EOFError:
             return None
         except KeyboardInterrupt:
@@ -169,11 +165,11 @@ def _load_history(path: Path | None) -> None:
     import atexit
     import contextlib
 
-    try:
+    with contextlib.suppress(ImportError):
         import readline
-    except ImportError:
-        return
-    if path is not None:
+
+        if path is None:
+            return
         with contextlib.suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
             readline.read_history_file(path)

@@ -64,9 +64,8 @@ class Recorder(msgspec.Struct):
 
     def add(self, turns: list[Turn]) -> bool:
         """Add one conversation; False where there is nothing in it to train on, or it is not good enough."""
-        if self.path is None or not turns or any(turn.stopped_by == "interrupt" for turn in turns):
-            return False
-        if self.only_good and not is_good(turns):
+        is_refused = any(turn.stopped_by == "interrupt" for turn in turns) or (self.only_good and not is_good(turns))
+        if self.path is None or not turns or is_refused:
             return False
         row = recorded(turns, f"infer:{self.path.name}")
         if row is None:

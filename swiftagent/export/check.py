@@ -26,7 +26,7 @@ from swiftagent.errors import CheckError
 from swiftagent.export.templates import turns_of
 from swiftagent.formats.readers.openai import parse_turns
 from swiftagent.formats.writers.openai import render as render_openai
-from swiftagent.io.jsonl import read_lines
+from swiftagent.io.jsonl import first_values
 from swiftagent.trajectory.escape import JOINER, hide, hide_control_tokens
 from swiftagent.trajectory.prompts import HEAD, PromptStyle, style_for
 from swiftagent.trajectory.record import Record, from_record, is_record
@@ -51,16 +51,13 @@ class Compared(msgspec.Struct):
 
     target: str
     conversations: int = 0
-    left_out: dict[str, int] = {}
+    left_out: Counter[str] = msgspec.field(default_factory=Counter)
     differences: list[PromptDifference] = []
-
-    def leave_out(self, reason: str) -> None:
-        self.left_out[reason] = self.left_out.get(reason, 0) + 1
 
     def comparable(self, cases: Iterable[PromptCase]) -> Iterator[PromptCase]:
         for case in cases:
             if case.reason:
-                self.leave_out(case.reason)
+                self.left_out[case.reason] += 1
             else:
                 yield case
 
@@ -87,15 +84,9 @@ CONVERSATIONS = 50
 
 def records_of(data: Path, count: int = 4 * CONVERSATIONS) -> list[Record]:
     """The first `count` agent rows of a training file, and as many chat rows as then are missing."""
+    found = filter(is_record, first_values(data, 40 * count))
     # Tool prompts are what templates get wrong, so agent rows come first.
-    agent: list[Record] = []
-    chat: list[Record] = []
-    for row in read_lines(data) if data.is_file() else ():
-        if is_record(row.value):
-            (agent if HEAD["en"] in str(row.value) or HEAD["zh"] in str(row.value) else chat).append(row.value)
-        if len(agent) >= count or len(agent) + len(chat) >= 40 * count:
-            break
-    return [*agent[:count], *chat[: count - len(agent[:count])]]
+    return sorted(found, key=lambda row: not any(head in str(row["messages"][0]) for head in HEAD.values()))[:count]
 
 
 def prompt_style(records: list[Record]) -> tuple[PromptStyle, str]:
@@ -167,12 +158,14 @@ def check_chat_template(trainer: Trainer, template: str, cases: Iterable[PromptC
         try:
             rendered = trainer.tokenizer.apply_chat_template(chat["messages"], **form)
         except TemplateError as error:
-            compared.leave_out(f"refused by the chat template: {error}")
+            compared.left_out[f"refused by the chat template: {error}"] += 1
             continue
         # All of the row: tokens that are only read must be equal as well.
         trained = trained_ids(trainer, case.record)
         if "tools" not in case.record and isinstance(case.trajectory.events[-1], Call):
-            trained = _without_end(trained, rendered, trainer)
+            # A row that ends on a call is closed in training; where the model is used, the result follows there.
+            is_closed = trainer.tokenizer.decode(trained[len(rendered) :]) == turns_of(trainer).end
+            trained = trained[: len(rendered)] if is_closed else trained
         compared.compare(case.name, trained, list(rendered), trainer.tokenizer.decode)
         if compared.conversations == CONVERSATIONS:
             break
@@ -185,17 +178,9 @@ def trained_ids(trainer: Trainer, record: Record) -> list[int]:
     return list(trainer.template.encode({**row, "messages": [dict(m) for m in row["messages"]]})["input_ids"])
 
 
-def _without_end(trained: list[int], rendered: list[int], trainer: Trainer) -> list[int]:
-    """A row that ends on a call is closed in training; where the model is used, the result follows there."""
-    end = trainer.tokenizer.decode(trained[len(rendered) :])
-    return trained[: len(rendered)] if end == turns_of(trainer).end else trained
-
-
 def check_go_template(template: str, chat_template: str, cases: Iterable[PromptCase]) -> Compared | None:
     """Execute a Modelfile's template with Go itself and compare with the texts that the chat template writes in
     Ollama's JSON; None where no Go works here."""
-    if not shutil.which("go"):
-        return None
     compared = Compared("Modelfile template")
     kept = list(islice(compared.comparable(cases), CONVERSATIONS))
     rendered = _run_go(template, [case.trajectory for case in kept])
@@ -260,9 +245,10 @@ def _run_go(template: str, trajectories: list[Trajectory]) -> list[dict[str, Any
     with tempfile.TemporaryDirectory() as scratch:
         path, program = Path(scratch, "template"), Path(scratch, "render")
         path.write_text(template, encoding="utf-8")
-        built = subprocess.run(["go", "build", "-o", str(program), str(RENDER_GO)], capture_output=True)
-        # A Go that is too old, or has no room to build.
-        if built.returncode:
+        build = ["go", "build", "-o", str(program), str(RENDER_GO)]
+        built = shutil.which("go") and subprocess.run(build, capture_output=True)
+        # No Go, or one that is too old or has no room to build.
+        if not built or built.returncode:
             return None
         words = [str(program), str(path)]
         done = subprocess.run(words, input="\n".join(lines), capture_output=True, text=True, check=True)

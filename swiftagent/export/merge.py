@@ -75,8 +75,7 @@ def merge(
     model_folder = require_model(base)
     if adapter is not None:
         require_adapter(adapter)
-    require_words(dtype, max_shard_size)
-    wanted = _dtype(model_folder, dtype)
+    wanted = _dtype(model_folder, dtype, max_shard_size)
     needed = _bytes_as(model_folder, wanted)
     require_room(needed, out)
     require_memory(needed)
@@ -89,8 +88,7 @@ def merge(
         # It is no part of the model.
         (part / _STATE).unlink()
         # From the files: what is proved is what others will load.
-        reloaded = load_model(part, wanted)
-        after = _logits(reloaded, load_tokenizer(part))
+        after = _logits(load_model(part, wanted), load_tokenizer(part))
         difference = max(float((a - b).abs().max()) for a, b in zip(before, after, strict=True))
         scale = max(float(a.abs().max()) for a in before)
         if not difference <= TOLERANCE[wanted] * max(scale, 1e-6):
@@ -114,7 +112,7 @@ def _write_weights(base: Path, adapter: Path | None, part: Path, dtype: str, sha
     before = _logits(model, tokenizer)
     if adapter is not None:
         model = model.merge_and_unload()
-    model.generation_config = _generation_config(model, tokenizer)
+    _end_at_every_end(model.generation_config, tokenizer)
     # Else transformers would write a dequantised model in the form that it was read in, and cannot.
     form = {"save_original_format": False} if "quantization_config" in read_object(base / "config.json") else {}
     _save(model, part, max_shard_size=shard, **form)
@@ -188,10 +186,10 @@ def require_words(dtype: str, max_shard_size: str) -> None:
         raise ConfigError(f"--max-shard-size {max_shard_size}: not a size such as 5GB or 500MB")
 
 
-def _dtype(model_folder: Path, dtype: str) -> str:
+def _dtype(model_folder: Path, dtype: str, max_shard_size: str) -> str:
     config = read_object(model_folder / "config.json")
     wanted = config.get("dtype") or config.get("torch_dtype") or "float32" if dtype == "auto" else dtype
-    require_words(str(wanted), "5GB")
+    require_words(str(wanted), max_shard_size)
     return str(wanted)
 
 
@@ -235,13 +233,11 @@ def _logits(model: Any, tokenizer: Any) -> list[Any]:
         return [model(**tokenizer(text, return_tensors="pt").to(model.device)).logits.float().cpu() for text in PROBES]
 
 
-def _generation_config(model: Any, tokenizer: Any) -> Any:
-    """Greedy enough for calls, and ending at every end token that the chat template writes."""
-    config = model.generation_config
+def _end_at_every_end(config: Any, tokenizer: Any) -> None:
+    """Have generation end at every end token that the chat template writes."""
     config.eos_token_id = tokenizer.convert_tokens_to_ids(end_tokens(tokenizer))
     if tokenizer.pad_token_id is not None:
         config.pad_token_id = tokenizer.pad_token_id
-    return config
 
 
 def _fingerprint(folders: list[Path], *settings: str) -> str:

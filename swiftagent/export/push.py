@@ -40,8 +40,7 @@ def push(folder: Path, repository: str, hub: str, *, private: bool, token: str |
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
         raise ConfigError(f"export push: {repository!r} is not OWNER/NAME")
     files = _files(folder)
-    size = sum((folder / name).stat().st_size for name in files)
-    upload = Upload(hub, repository, "", files, size)
+    upload = Upload(hub, repository, "", files, sum((folder / name).stat().st_size for name in files))
     if dry_run:
         return upload
     import httpx

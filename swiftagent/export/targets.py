@@ -6,6 +6,7 @@ import json
 import shlex
 import shutil
 import subprocess
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -118,13 +119,9 @@ def export_gguf(
 
 def probe_texts(data: str) -> tuple[list[str], list[str]]:
     """1,000 real strings and 20 prompts: from the run's data where known, else from the shipped rows."""
-    texts: list[str] = list(HARD_TEXTS)
-    places = [Path(data)] if data and Path(data).is_file() else []
-    for path in [*places, *sorted(shipped("datasets").glob("*.json*"))]:
-        texts += [line.strip()[:600] for line in path.read_text(encoding="utf-8").splitlines()]
-        if len(texts) >= 1000:
-            break
-    texts = [text for text in texts if text][:1000]
+    paths = [*filter(Path.is_file, [Path(data)]), *sorted(shipped("datasets").glob("*.json*"))]
+    lines = (line.strip()[:600] for path in paths for line in path.read_text(encoding="utf-8").splitlines())
+    texts = [*islice(filter(None, chain(HARD_TEXTS, lines)), 1000)]
     return texts, texts[:: max(1, len(texts) // 20)][:20]
 
 

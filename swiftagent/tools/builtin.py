@@ -204,10 +204,8 @@ def convert(
 def _unit(name: str) -> str:
     """A unit by its sign, else by its name, singular or plural, else in any case; a bit is not a byte."""
     name = name.strip()
-    if name in _UNITS:
-        return name
     low = name.lower()
-    found = _ALIASES.get(low) or _ALIASES.get(low.removesuffix("s")) or _BY_CASE.get(low)
+    found = name if name in _UNITS else _ALIASES.get(low) or _ALIASES.get(low.removesuffix("s")) or _BY_CASE.get(low)
     if found is None:
         raise ToolError(f"unknown unit {name!r}")
     return found

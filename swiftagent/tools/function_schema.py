@@ -122,9 +122,5 @@ def split_docstring(text: str) -> tuple[str, dict[str, str]]:
         return " ".join(text.split()), {}
     about = " ".join(f"{parsed.short_description or ''} {parsed.long_description or ''}".split())
     # NumPy's style explains several names in one line.
-    explained = {
-        name.strip(" *"): " ".join((each.description or "").split())
-        for each in parsed.params
-        for name in each.arg_name.split(",")
-    }
-    return about, explained
+    explained = ((name, each.description or "") for each in parsed.params for name in each.arg_name.split(","))
+    return about, {name.strip(" *"): " ".join(text.split()) for name, text in explained}

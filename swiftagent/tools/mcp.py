@@ -134,13 +134,12 @@ class _Connection:
             session = self._portal.wrap_async_context_manager(self._session())
             self._client, self.listed = self._ends.enter_context(session)
         # Whatever the SDK, the network or the command raises.
-        except Exception as error:
+        except BaseException as error:
             reason = reason_in(self.log()) or _innermost(error)
             self.close()
+            if not isinstance(error, Exception):
+                raise
             raise ConfigError(f"--tools: MCP server {server.name} cannot be started: {reason}") from None
-        except BaseException:
-            self.close()
-            raise
 
     def call(self, tool: str, arguments: dict[str, Json]) -> Any:
         """Raises ToolError for a failed call, ConnectionError where the server is gone."""

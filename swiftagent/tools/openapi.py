@@ -92,8 +92,6 @@ def _path(pattern: str, values: dict[str, Json]) -> str:
 
 
 def _plain(value: Json) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
@@ -104,7 +102,10 @@ def _query(value: Json) -> Any:
 def open_source(word: str, options: Options) -> list[ToolSource]:
     """`openapi:SPEC@URL`, `openapi:SPEC` or a file. Raises ConfigError where the spec cannot be read or names no
     server."""
-    spec, base = _split(word.removeprefix("openapi:"))
+    target = word.removeprefix("openapi:")
+    # The last @ that an address follows.
+    found = re.match(r"(.*)@(https?://[^@]*)$", target)
+    spec, base = found.groups() if found else (target, "")
     document = _document(spec)
     if not base:
         base = _server(document, spec)
@@ -127,12 +128,6 @@ def open_source(word: str, options: Options) -> list[ToolSource]:
         raise ConfigError(f"--tools {word}: the spec has no operations")
     title = str((document.get("info") or {}).get("title") or "api")
     return [OpenApi(re.sub(r"\W+", "_", title).strip("_").lower(), base.rstrip("/"), tuple(tools), operations, options)]
-
-
-def _split(target: str) -> tuple[str, str]:
-    """(spec, base address): the last @ that an address follows parts them."""
-    found = re.match(r"(.*)@(https?://[^@]*)$", target)
-    return (found.group(1), found.group(2)) if found else (target, "")
 
 
 def _document(spec: str) -> dict[str, Any]:
@@ -198,12 +193,10 @@ class OperationReader(msgspec.Struct):
         if body is not None:
             self._add_body(*body)
         about = spec.get("summary") or spec.get("description") or f"{self.method.upper()} {self.path}"
-        parameters: dict[str, Json] = {"type": "object", "properties": self.properties}
-        if self.required:
-            parameters["required"] = list(dict.fromkeys(self.required))
-        form = body is not None and body[2]
+        required = {"required": list(dict.fromkeys(self.required))} if self.required else {}
+        parameters: dict[str, Json] = {"type": "object", "properties": self.properties, **required}
         tool = Tool(name, " ".join(str(about).split()), parameters)
-        return tool, Operation(self.method, self.path, self.places, form)
+        return tool, Operation(self.method, self.path, self.places, body is not None and body[2])
 
     def _add_parameter(self, parameter: dict[str, Any]) -> None:
         place, name = str(parameter.get("in")), str(parameter.get("name"))

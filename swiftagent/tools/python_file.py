@@ -77,11 +77,9 @@ class PythonFile:
         package = str(Path(__file__).resolve().parents[2])
         command = [sys.executable, "-c", _START, str(self.path), str(self.options.memory), package]
         words, seen = supervised(command, _LONGEST_ANSWER), scrubbed_environment(self.options.environment)
-        pipe, nothing = subprocess.PIPE, subprocess.DEVNULL
+        pipe, null = subprocess.PIPE, subprocess.DEVNULL
         # Ctrl-C stops the step, not the worker; and its children end with it.
-        self._worker = subprocess.Popen(
-            words, stdin=pipe, stdout=pipe, stderr=nothing, env=seen, start_new_session=True
-        )
+        self._worker = subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=null, env=seen, start_new_session=True)
         # No worker outlives its file, whoever forgets to close it.
         self._end = weakref.finalize(self, _end, self._worker)
         listed = self._ask(b"", _IMPORT_SECONDS)

@@ -27,14 +27,6 @@ from swiftagent.tools.secrets import Redactor, secrets_of
 from swiftagent.tools.source import DEFAULTS, NoCode, Options, ToolResult, ToolSource, opened
 from swiftagent.trajectory.types import Call, Json, Tool
 
-# the kind of a source: its module, which has open_source(word, options) -> ToolSource
-SOURCES = {
-    "python": "swiftagent.tools.python_file",
-    "mcp": "swiftagent.tools.mcp",
-    "openapi": "swiftagent.tools.openapi",
-    "declared": "swiftagent.tools.declared",
-    "builtin": "swiftagent.tools.builtin",
-}
 BUILTIN = ("calculator", "clock", "units", "memory", "http", "human", "builtin")
 
 
@@ -56,16 +48,13 @@ class Toolbox(AbstractContextManager["Toolbox"]):
         self.sources = list(sources)
         self.options = options
         self.tools = _named_apart(self.sources)
+        self.specs = tuple(tool.spec for tool in self.tools)
         self._by_name = {tool.spec.name: tool for tool in self.tools}
         secrets = secrets_of(os.environ)
         for source in self.sources:
             secrets |= getattr(source, "secrets", {})
         self._redactor = Redactor(secrets)
         self._canned = canned
-
-    @property
-    def specs(self) -> tuple[Tool, ...]:
-        return tuple(tool.spec for tool in self.tools)
 
     def call(self, call: Call) -> ToolResult:
         """Run one call. Raises NoCode where the user has to answer; every other failure is a result."""
@@ -119,12 +108,12 @@ def open_toolbox(words: Sequence[str], options: Options = DEFAULTS) -> Toolbox:
 
 def _of_word(named: str, options: Options) -> list[ToolSource]:
     word = str(find(named)) if named.startswith("datasets/") else named
-    found: list[ToolSource] = importlib.import_module(SOURCES[kind_of(word)]).open_source(word, options)
+    found: list[ToolSource] = importlib.import_module(f"{__package__}.{kind_of(word)}").open_source(word, options)
     return found
 
 
 def kind_of(word: str) -> str:
-    """Which kind of source a word of `--tools` names. Raises ConfigError."""
+    """The module of this package that opens a word of `--tools` by its open_source(). Raises ConfigError."""
     head, colon, _ = word.partition(":")
     if word in BUILTIN or (colon and head == "http" and not word.startswith("http://")):
         return "builtin"
@@ -134,7 +123,7 @@ def kind_of(word: str) -> str:
         return "mcp"
     path = Path(word)
     if path.suffix == ".py":
-        return "python"
+        return "python_file"
     if path.suffix in (".json", ".jsonl", ".yaml", ".yml"):
         return _kind_of_file(path)
     raise ConfigError(

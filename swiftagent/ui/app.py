@@ -7,12 +7,12 @@ import json
 import re
 import secrets
 import shutil
-from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+import msgspec
 from starlette import responses
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -30,9 +30,8 @@ from swiftagent.io.pages import render
 from swiftagent.masks.view import share
 from swiftagent.ui import views
 from swiftagent.ui.jobs import command_line
-from swiftagent.ui.pages import NAMES, Page, Pages
+from swiftagent.ui.pages import NAMES, Page, Pages, Parsers
 
-HERE = Path(__file__).parent
 COOKIE = "swiftagent-ui"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
@@ -45,12 +44,11 @@ FILE_POLICY = (
 _STATIC = {"app.js": "text/javascript", "app.css": "text/css"}
 
 
-class Guard:
+class Guard(msgspec.Struct, frozen=True):
     """Lets in who has the token, in the address or in the cookie that it sets, and only from the server's own pages."""
 
-    def __init__(self, app: ASGIApp, token: str) -> None:
-        self.app = app
-        self.token = token
+    app: ASGIApp
+    token: str
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = self.app
@@ -70,12 +68,11 @@ def _is_own(asked: HTTPConnection) -> bool:
     return origin is None or urlsplit(origin).netloc == asked.headers.get("host")
 
 
-class Site:
+class Site(msgspec.Struct, frozen=True):
     """The handlers of each address."""
 
-    def __init__(self, pages: Pages, token: str) -> None:
-        self.pages = pages
-        self.token = token
+    pages: Pages
+    token: str
 
     def app(self) -> Starlette:
         routes = [
@@ -158,9 +155,8 @@ class Site:
             for number, event in enumerate(chat.watch(start), start):
                 yield f"id: {number}\ndata: {json.dumps(event)}\n\n" if event is not None else ": waiting\n\n"
 
-        return responses.StreamingResponse(
-            lines(), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
-        )
+        headers = {"Cache-Control": "no-store"}
+        return responses.StreamingResponse(lines(), media_type="text/event-stream", headers=headers)
 
     async def file(self, request: Request) -> Response:
         path = views.readable(self.pages.root, request.path_params["path"])
@@ -215,9 +211,7 @@ def _keep(upload: UploadFile, folder: Path) -> str:
     return name
 
 
-def serve(
-    root: Path, parser_of: Callable[[str], ArgumentParser], host: str, port: int, ready: Callable[[str], None]
-) -> None:
+def serve(root: Path, parser_of: Parsers, host: str, port: int, ready: Callable[[str], None]) -> None:
     """Serve the pages of a folder until Ctrl-C. ready: called with the address, token included, once it answers."""
     import socket
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from swiftagent.errors import ConfigError
 from swiftagent.io.own_command import own_command
-from swiftagent.ui.jobs import command_line, log_tail
+from swiftagent.ui.jobs import log_tail
 
 _QUIET = 15.0  # seconds after which a watcher gets a sign of life
 
@@ -34,11 +34,6 @@ class Chat:
             words = own_command(*argv)
             self._process = subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=log, start_new_session=True)
         threading.Thread(target=self._read, daemon=True).start()
-
-    @property
-    def line(self) -> str:
-        """The command for a terminal: `infer --events` is for programs."""
-        return command_line([word for word in self.argv if word != "--events"])
 
     def send(self, request: dict[str, Any]) -> None:
         """A question or a reply. Raises ConfigError where the process has ended."""

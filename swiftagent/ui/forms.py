@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -16,10 +16,8 @@ from swiftagent.train.options import TABLES, options
 Kind = Literal["text", "number", "switch", "choice", "list", "repeated"]
 Values = Mapping[str, str]
 # Settings of ms-swift that most runs set; any other one can be written as key=value.
-TRAIN_KEYS = (
-    *("tuner_type", "learning_rate", "num_train_epochs", "max_steps", "max_length", "lora_rank", "lora_alpha"),
-    *("eval_steps", "save_steps"),
-)
+TRAIN_KEYS: tuple[str, ...] = ("tuner_type", "learning_rate", "num_train_epochs", "max_steps", "max_length")
+TRAIN_KEYS += ("lora_rank", "lora_alpha", "eval_steps", "save_steps")
 CONFIG_KEYS = ("model", "data", "val", "name", "gpus", "sequences_per_step", "train_on", "preflight")
 # Of a command's options, those that concern a terminal alone.
 _LEFT_OUT = {"help", "json", "quiet", "traceback", "dry_run", "q", "markdown", "engine", "ray_address"}
@@ -39,7 +37,8 @@ class Field(msgspec.Struct, frozen=True):
 
 def command_fields(parser: argparse.ArgumentParser, values: Values) -> list[Field]:
     """Every option of a command that a page can set, in the order of its help."""
-    return [_field(action, values) for action in _actions(parser)]
+    actions = (action for action in parser._actions if action.option_strings and action.dest not in _LEFT_OUT)
+    return [_field(action, values) for action in actions]
 
 
 def command_words(parser: argparse.ArgumentParser, values: Values) -> list[str]:
@@ -71,13 +70,10 @@ def concerns(field: Field, choice: str, choices: tuple[str, ...]) -> bool:
     return choice in named or not named <= set(choices)
 
 
-def _actions(parser: argparse.ArgumentParser) -> Iterable[argparse.Action]:
-    return (action for action in parser._actions if action.option_strings and action.dest not in _LEFT_OUT)
-
-
 def _field(action: argparse.Action, values: Values) -> Field:
     kind: Kind = "text"
-    if _is_switch(action):
+    # It takes no value: its longest name alone changes what is done.
+    if action.nargs == 0 or isinstance(action, argparse.BooleanOptionalAction):
         kind = "switch"
     elif action.nargs in ("+", "*"):
         kind = "list"
@@ -92,11 +88,6 @@ def _field(action: argparse.Action, values: Values) -> Field:
     choices = (*(() if default else ("",)), *map(str, action.choices or ()))
     about = (action.help or "").replace("%%", "%")
     return Field(name, name.replace("_", " "), about, kind, values.get(name, default), default, choices)
-
-
-def _is_switch(action: argparse.Action) -> bool:
-    """Whether an option takes no value: its longest name alone changes what is done."""
-    return action.nargs == 0 or isinstance(action, argparse.BooleanOptionalAction)
 
 
 def _text(value: Any) -> str:

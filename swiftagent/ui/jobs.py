@@ -80,11 +80,10 @@ class UiJob(msgspec.Struct, frozen=True):
                 os.killpg(int((self.folder / "pid").read_text()), signal.SIGINT)
 
 
-class Jobs:
+class Jobs(msgspec.Struct, frozen=True):
     """The jobs of one working folder."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    root: Path
 
     def start(self, argv: list[str], page: str, result_at: str = "") -> UiJob:
         """Start `swiftagent ARGV` in a session of its own. page: where it was asked for; result_at: the address that

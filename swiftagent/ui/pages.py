@@ -30,6 +30,9 @@ _CHANNELS = ("agent", "general", "self_cognition")
 _CARDS = ("24GB", "48GB", "80GB", "8x80GB")  # that `doctor` is asked about beside this machine
 
 
+Parsers = Callable[[str], ArgumentParser]
+
+
 class Page(msgspec.Struct, frozen=True):
     """What a page shows. words: the command that its button starts; result_at: the address of what comes of it."""
 
@@ -41,7 +44,7 @@ class Page(msgspec.Struct, frozen=True):
 class Pages:
     """The pages of one working folder. parser_of: the parser of a command, whose options become fields."""
 
-    def __init__(self, root: Path, parser_of: Callable[[str], ArgumentParser]) -> None:
+    def __init__(self, root: Path, parser_of: Parsers) -> None:
         self.root = root
         self.jobs = Jobs(root / ".swiftagent-ui" / "jobs")
         self.chats: dict[str, Chat] = {}  # by their ids

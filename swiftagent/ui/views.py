@@ -166,25 +166,17 @@ def mix_shares(sources: Mapping[str, tuple[str, str]], answers: Answers) -> dict
 
 
 class RunView(msgspec.Struct, frozen=True):
-    """A run as a page shows it."""
+    """A run as a page shows it. step: the last one that any line of metrics knows; share: how much of it is
+    done, in %."""
 
     run: Any
-    metrics: list[dict[str, Any]]
+    step: int
+    share: float
     last: dict[str, Any]
     losses: dict[str, float]
     left: str
     drawing: Any
     log: str
-
-    @property
-    def share(self) -> float:
-        """How much of it is done, in %."""
-        return 100 * self.step / max(1, int(self.last.get("max_steps", 1)))
-
-    @property
-    def step(self) -> int:
-        """The last step that any line of metrics knows."""
-        return max((int(line.get("step", 0)) for line in self.metrics), default=0)
 
 
 def run_view(run: Run) -> RunView:
@@ -195,7 +187,9 @@ def run_view(run: Run) -> RunView:
     seconds = seconds_left(last) if last and run.state == "running" else None
     left = duration(seconds) if seconds is not None else ""
     losses = {"loss": last["loss"], **channel_losses(last)} if last else {}
-    return RunView(run, metrics, last, losses, left, plot(loss_series(metrics)), log_tail(run.folder / "log.txt"))
+    step = max((int(line.get("step", 0)) for line in metrics), default=0)
+    share, drawing = 100 * step / max(1, int(last.get("max_steps", 1))), plot(loss_series(metrics))
+    return RunView(run, step, share, last, losses, left, drawing, log_tail(run.folder / "log.txt"))
 
 
 def stop_run(name: str, root: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from swiftagent.agent.loop import DEFAULT_LIMITS, Generate, Generated, Limits, RunTool, Turn, run_turn, start
+from swiftagent.agent.loop import DEFAULT_LIMITS, Generate, Generated, Limits, Turn, run_turn, start
 from swiftagent.tools.source import ToolResult
 from swiftagent.trajectory.react import STOP
 from swiftagent.trajectory.record import to_record
@@ -35,8 +35,8 @@ def play(
             prompts.append(request)
             text = texts.pop(0) if texts else ""
             reply = text if isinstance(text, Generated) else Generated(text, tokens=len(text) // 4)
-        elif isinstance(request, RunTool):
-            ran.append(request.call)
+        elif isinstance(request, Call):
+            ran.append(request)
             reply = results.pop(0) if results else ToolResult("3C")
 
 

@@ -59,8 +59,8 @@ class MessageReply(Reply):
             if step == "open":
                 yield {"type": "content_block_start", "index": block.number, "content_block": _empty(block)}
             elif step == "grow":
-                kind, field = _DELTAS[block.kind]
-                yield {"type": "content_block_delta", "index": block.number, "delta": {"type": kind, field: piece}}
+                delta = {"type": _TYPES[block.kind], _FIELDS[block.kind]: piece}
+                yield {"type": "content_block_delta", "index": block.number, "delta": delta}
             else:
                 yield {"type": "content_block_stop", "index": block.number}
         word = self.answering.stop_word
@@ -76,11 +76,9 @@ class MessageReply(Reply):
         return {"input_tokens": self.answering.prompt_tokens, "output_tokens": self.answering.generated}
 
 
-_DELTAS = {
-    "text": ("text_delta", "text"),
-    "reasoning": ("thinking_delta", "thinking"),
-    "call": ("input_json_delta", "partial_json"),
-}
+# By the kind of a block: the type of its pieces, and the field of a piece.
+_TYPES = {"text": "text_delta", "reasoning": "thinking_delta", "call": "input_json_delta"}
+_FIELDS = {"text": "text", "reasoning": "thinking", "call": "partial_json"}
 
 
 def _empty(block: Block) -> dict[str, Any]:

@@ -18,10 +18,8 @@ from swiftagent.agent.serving.streams import Reply, grow
 from swiftagent.formats.readers.openai import parse
 from swiftagent.trajectory.types import Call
 
-_REFUSED = (
-    *("logprobs", "top_logprobs", "logit_bias", "presence_penalty", "frequency_penalty"),
-    *("audio", "prediction", "web_search_options"),
-)
+_REFUSED: tuple[str, ...] = ("logprobs", "top_logprobs", "logit_bias", "presence_penalty", "frequency_penalty")
+_REFUSED += ("audio", "prediction", "web_search_options")
 _EMPTY: dict[str, Any] = {"role": "assistant", "content": ""}
 
 

@@ -34,12 +34,9 @@ def _calls(tools: tuple[Tool, ...], frame: CallFrame, prefix: str) -> Form:
     """Calls behind the first word of their opening, or behind a prefix that has begun one."""
     trigger = frame.trigger
     begun = prefix if prefix.startswith(trigger) else trigger
-    choices = [
-        f"{_text(frame.head(tool.name).removeprefix(begun))} %json {_schema(json.dumps(tool.parameters))}"
-        for tool in tools
-        if frame.head(tool.name).startswith(begun)
-    ]
-    rules = [f"c{number}: {choice}" for number, choice in enumerate(choices)]
+    heads = {frame.head(tool.name): json.dumps(tool.parameters) for tool in tools}
+    fitting = [(_text(head.removeprefix(begun)), given) for head, given in heads.items() if head.startswith(begun)]
+    rules = [f"c{number}: {rest} %json {_schema(given)}" for number, (rest, given) in enumerate(fitting)]
     names = " | ".join(f"c{number}" for number in range(len(rules)))
     lark = "\n".join([f"start: call {_text(frame.closing)}", f"call: {names}", *rules])
     return Form("" if begun == prefix else trigger, lark)

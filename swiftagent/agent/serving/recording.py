@@ -98,10 +98,8 @@ class Recording:
         cut = next((size for size in range(len(messages) - 1, 0, -1) if keys[size - 1] in self._known), 0)
         earlier = self._read(self._known[keys[cut - 1]]) if cut else {"messages": []}
         # Readers renumber calls, so the ids of this request fit each other.
-        before = [
-            {**old, **{name: new[name] for name in ("tool_calls", "tool_call_id") if name in new}}
-            for old, new in zip(earlier["messages"], messages[:cut], strict=False)
-        ]
+        ids, pairs = {"tool_calls", "tool_call_id"}, zip(earlier["messages"], messages[:cut], strict=False)
+        before = [{**old, **{name: new[name] for name in ids.intersection(new)}} for old, new in pairs]
         after = [*map(_as_context, messages[cut:-1]), messages[-1]]
         if cut and cut == len(earlier["messages"]):
             return {**earlier, "messages": [*before, *after]}

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from swiftagent.agent.drive import RequestRefused, Usage, write
-from swiftagent.agent.loop import Generate, Generated, Grammar, Limits, Progress, Reply, RunTool, Turn, run_turn
+from swiftagent.agent.loop import Generate, Generated, Grammar, Limits, Progress, Turn, next_step, run_turn
 from swiftagent.agent.sampling import HERMES, REACT_FRAME, CallFrame, Form, Sampling
 from swiftagent.agent.serving.asked import REMEMBERED_CALLS, REMEMBERED_RESPONSES, Memory, ModelRequest, Refusal
 from swiftagent.agent.serving.forms import forms_of
@@ -94,7 +94,7 @@ class Answering:
     def _with_calls(self) -> Iterator[Delta]:
         turn = run_turn(self.asked.conversation, None, self._limits(), self.served.grammar)
         calls: list[Call] = []
-        reply: Reply = None
+        reply: Generated | ToolResult | None = None
         thought, tries, ended = "", 0, Turn("")
         try:
             while True:
@@ -115,8 +115,8 @@ class Answering:
                     thought = thought if request.event.said else request.event.text
                     if request.event.said:
                         yield from self._rest(request.event.text)
-                elif isinstance(request, RunTool):
-                    calls.append(request.call)
+                elif isinstance(request, Call):
+                    calls.append(request)
                     reply = ToolResult("")
         except StopIteration as done:
             ended = done.value
@@ -144,20 +144,15 @@ class Answering:
 
     def _text_alone(self) -> Iterator[Delta]:
         """No call may be made: what looks like one, or like a step, is not shown, and once asked to be said again."""
-        grammar, conversation = self.served.grammar, self.asked.conversation
-        limits = self._limits()
-        is_step = conversation.is_agentic
-        stop = grammar.stop if is_step else ""
-        messages = grammar.messages(conversation)
-        prefix = grammar.final_prefix(conversation) if is_step else ""
-        tools = grammar.declared(conversation)
-        request = Generate(messages, stop, limits.step_tokens, limits.seconds, tools)
-        written = yield from self._said(request, prefix)
+        grammar, conversation, limits = self.served.grammar, self.asked.conversation, self._limits()
+        request = next_step(grammar, conversation, limits.step_tokens, limits.seconds)
+        ending = grammar.ending(conversation)
+        begun = ending["content"] if ending["role"] == "assistant" else ""
+        written = yield from self._said(request, begun if conversation.is_agentic else "")
         if not self.content and written.text.strip() and written.ended_by not in _CUT:
-            ending = grammar.final_messages(conversation)
-            prefix = ending[-1]["content"] if ending[-1]["role"] == "assistant" else ""
-            request = msgspec.structs.replace(request, messages=[*messages, *([] if prefix else ending)])
-            written = yield from self._said(request, prefix)
+            more = [] if begun else [ending]
+            request = msgspec.structs.replace(request, messages=[*request.messages, *more])
+            written = yield from self._said(request, begun)
         yield Delta(finish="stop" if self.stop_word or written.ended_by not in _CUT else "length")
 
     def _said(self, request: Generate, prefix: str) -> Generator[Delta, None, Generated]:

@@ -47,12 +47,6 @@ class Settings(msgspec.Struct, frozen=True):
     strict: bool = False
 
 
-# What answers a request, by its path.
-_REPLIES: dict[str, Callable[[Served, Any], Reply]] = {
-    **{"chat/completions": chat.ChatReply, "responses": responses.ResponseReply, "messages": MessageReply}
-}
-
-
 def make_app(
     engine: Any, grammar: Grammar, limits: Limits, settings: Settings, recording: Recording | None = None
 ) -> Starlette:
@@ -60,7 +54,9 @@ def make_app(
     served = Served(settings.name, engine, grammar, limits, settings.temperature, settings.strict, recording)
     server = _Server(served, settings)
     routes = [
-        *(Route(f"/v1/{path}", partial(server.reply, made), methods=["POST"]) for path, made in _REPLIES.items()),
+        Route("/v1/chat/completions", partial(server.reply, chat.ChatReply), methods=["POST"]),
+        Route("/v1/responses", partial(server.reply, responses.ResponseReply), methods=["POST"]),
+        Route("/v1/messages", partial(server.reply, MessageReply), methods=["POST"]),
         Route("/v1/models", server.models, methods=["GET"]),
         Route("/v1/models/{name:path}", server.model, methods=["GET"]),
         Route("/health", server.health, methods=["GET"]),
