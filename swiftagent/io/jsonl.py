@@ -76,6 +76,18 @@ def with_texts(value: Any, change: Callable[[str], str]) -> Any:
     return value
 
 
+def texts_in(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """(path, text) of every text in a JSON value: `messages[1].content`."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from texts_in(item, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from texts_in(item, f"{path}[{number}]")
+
+
 def read_lines(path: Path) -> Iterator[Row]:
     """Yield each row of a JSONL file. Raises RowError with file:line at the first line that is no JSON."""
     with path.open("rb") as lines:
