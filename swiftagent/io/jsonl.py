@@ -221,14 +221,10 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
         put_in_place([(part, path)])
 
 
-def write_lines(path: Path, rows: Iterable[Any]) -> int:
-    """Write rows as JSONL, whole or not at all; returns their number."""
-    count = 0
+def write_lines(path: Path, rows: Iterable[Any]) -> None:
+    """Write rows as JSONL, whole or not at all."""
     with whole_file(path) as out:
-        for row in rows:
-            out.write(encode(row) + b"\n")
-            count += 1
-    return count
+        out.writelines(encode(row) + b"\n" for row in rows)
 
 
 def write_text(path: Path, text: str) -> None:
