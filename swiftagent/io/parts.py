@@ -106,8 +106,7 @@ def read_part(part: Part) -> Iterator[Row]:
 def text_lines(stream: BinaryIO, part: Part) -> Iterator[bytes]:
     """The lines that begin in a part, without a byte order mark."""
     for at, line in lines_between(stream, part.start, part.end):
-        text = line if at else line.removeprefix(_BOM)
-        if text:
+        if text := line if at else line.removeprefix(_BOM):
             yield text
 
 

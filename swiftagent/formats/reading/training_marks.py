@@ -57,9 +57,13 @@ def is_trained(message: dict[str, Any]) -> bool:
 
 def has_masked_part(message: dict[str, Any]) -> bool:
     """Whether a part of the content is marked (axolotl: `content: [{text, train: false}]`, `train_detail`)."""
-    held = (message.get(key) for key in ("content", "value", "train_detail", "parts"))
-    parts = (part for value in held if isinstance(value, list) for part in value if isinstance(part, dict))
-    return any(_is_off(part.get(mark)) for part in parts for mark in TURN_MARKS)
+    parts: list[Any] = []
+    for key in ("content", "value", "train_detail", "parts"):
+        if isinstance(message.get(key), list):
+            parts += message[key]
+    return bool(parts) and any(
+        isinstance(part, dict) and any(_is_off(part.get(mark)) for mark in TURN_MARKS) for part in parts
+    )
 
 
 def _is_off(value: Any) -> bool:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 from swiftagent.trajectory.prompts import PromptStyle, is_flat
-from swiftagent.trajectory.types import Call, Observation, Thought, Trajectory
+from swiftagent.trajectory.types import Call, Event, Observation, Thought, Trajectory
 
 LOSSES: dict[str, tuple[str, tuple[str, ...]]] = {  # code: (what it says, the formats that lose it)
     "mask-lost": (
@@ -50,8 +48,16 @@ def react_losses(trajectory: Trajectory, prompt: PromptStyle = "auto") -> tuple[
     events = trajectory.events
     if not trajectory.tools and _STEPS.isdisjoint(map(type, events)):
         return ()
-    lost: tuple[str, ...] = ("text-as-thought",) if any(type(one) is Thought and one.said for one in events) else ()
-    parallel = [before for before, event in pairwise(events) if type(before) is Call and type(event) is Call]
+    lost: tuple[str, ...] = ()
+    parallel: list[Call] = []
+    before: Event | None = None
+    for event in events:
+        if type(event) is Call:
+            if type(before) is Call:
+                parallel.append(before)
+        elif type(event) is Thought and event.said:
+            lost = ("text-as-thought",)
+        before = event
     if prompt == "ms-agent" and not all(map(is_flat, trajectory.tools)):
         lost = ("flat-prompt", *lost)
     if parallel:
