@@ -11,9 +11,11 @@ import contextlib
 import copy
 import importlib.util
 import math
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -64,9 +66,8 @@ class TransformersEngine:
         self._lock = threading.Lock()
         # On the CPU and seeded, so that a sampled run is the same on every machine.
         self._random = torch.Generator(device="cpu").manual_seed(0)
-        self._vocabulary: Any = None
         # Whether texts can be kept to a grammar.
-        self.is_strict = can_constrain()
+        self.is_strict = importlib.util.find_spec("llguidance") is not None
         self._croppable = True
         self._is_base = False
 
@@ -211,12 +212,16 @@ class TransformersEngine:
 
         return choose
 
+    @cached_property
+    def _vocabulary(self) -> Any:
+        """The tokenizer's vocabulary for llguidance, which takes about a second to make."""
+        from llguidance.hf import from_tokenizer
+
+        size = self.model.config.get_text_config().vocab_size
+        return from_tokenizer(self.tokenizer, n_vocab=max(size, len(self.tokenizer)))
+
     def _guide(self, forms: tuple[Form, ...]) -> Guide | None:
-        if not forms:
-            return None
-        if self._vocabulary is None:
-            self._vocabulary = vocabulary_of(self.tokenizer, self.model.config.get_text_config().vocab_size)
-        return Guide(self.tokenizer, self._vocabulary, forms)
+        return Guide(self.tokenizer, self._vocabulary, forms) if forms else None
 
 
 def _likeliest(chances: torch.Tensor, share: float) -> torch.Tensor:
@@ -250,17 +255,6 @@ def _load(loading: Loading) -> tuple[Any, Any]:
 
 # grammars over the tokens, by llguidance: what may come next, and what must
 # ---------------------------------------------------------------------------------------------------------------
-
-
-def can_constrain() -> bool:
-    return importlib.util.find_spec("llguidance") is not None
-
-
-def vocabulary_of(tokenizer: Any, size: int) -> Any:
-    """The vocabulary of a tokenizer for llguidance; made once for an engine, which takes about a second."""
-    from llguidance.hf import from_tokenizer
-
-    return from_tokenizer(tokenizer, n_vocab=max(size, len(tokenizer)))
 
 
 class Guide:
@@ -311,9 +305,10 @@ class Guide:
 
     def _look_for_labels(self) -> None:
         for form in self._forms:
-            at = _line_start_of(form.after, self._text, self._start) if form.after else -1
-            if at >= 0:
-                self._begin(form.after, self._text[at + len(form.after) :])
+            at_line = "^" if form.after[:1].isalpha() else ""
+            label = re.compile(at_line + re.escape(form.after), re.M)
+            if form.after and (found := label.search(self._text, self._start)):
+                self._begin(form.after, self._text[found.end() :])
                 return
 
     def _begin(self, after: str, rest: str = "") -> None:
@@ -327,11 +322,3 @@ class Guide:
                 fits = not matcher.is_error() and (not ids or matcher.consume_tokens(ids))
                 self._matcher, self._form = (matcher, form) if fits else (None, None)
                 self._start = len(self._text)
-
-
-def _line_start_of(label: str, text: str, start: int) -> int:
-    """Where a label stands at the start of a line, or -1."""
-    at = text.find(label, start)
-    while at > 0 and text[at - 1] != "\n" and label[:1].isalpha():
-        at = text.find(label, at + 1)
-    return at

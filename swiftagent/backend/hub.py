@@ -76,7 +76,7 @@ def _fetch(hub: _ModelScope | _HuggingFace, dataset: str, revision: str, say: Ca
     for file in wanted:
         say(f"{dataset}: {file.name} ({file.size / 1e6:,.1f} MB)")
         path = hub.download(dataset, exact, file)
-        files.append(FetchedFile(file.name, str(path), path.stat().st_size, file.sha256 or sha256_of(str(path))))
+        files.append(FetchedFile(file.name, str(path), file.sha256 or sha256_of(str(path))))
     found = Fetched(dataset, hub.name, exact, files)
     write_json(_memory(hub, dataset, revision), msgspec.to_builtins(found))
     return found
@@ -159,9 +159,7 @@ def _from_loader(hub: _ModelScope | _HuggingFace, dataset: str, revision: str, s
         ) from error
     path = _memory(hub, dataset, revision).with_suffix(".rows.jsonl")
     write_lines(path, (dict(row) for row in rows))
-    return Fetched(
-        dataset, hub.name, revision, [FetchedFile(path.name, str(path), path.stat().st_size, sha256_of(str(path)))]
-    )
+    return Fetched(dataset, hub.name, revision, [FetchedFile(path.name, str(path), sha256_of(str(path)))])
 
 
 class _ModelScope:

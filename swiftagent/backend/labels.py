@@ -29,12 +29,14 @@ from swiftagent.backend.token_spans import Aligner, Region, TokenTexts
 from swiftagent.errors import CheckError
 from swiftagent.formats.writers.openai import function_tool
 from swiftagent.io.jsonl import decode
+from swiftagent.io.parts import lines_between
 from swiftagent.io.workers import Workers, cores
 from swiftagent.masks.pieces import RowReport, Totals, is_native, malformed, pieces, served
 from swiftagent.masks.view import ShownRow, ShownSpan, describe_row, shown_without_model
 from swiftagent.trajectory.record import Record
 
 _ROWS_A_TASK = 64
+_ROW = np.dtype([("offset", "<i8"), ("line", "<i8")])
 
 
 def check_labels(
@@ -122,16 +124,12 @@ def _texts(row: Record) -> list[tuple[Any, Any]]:
 
 def _line_offsets(path: Path) -> tuple[Any, Any]:
     """The byte offset and the line number of every row."""
-    offsets, lines, at = [], [], 0
     with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if line.strip():
-                offsets.append(at)
-                lines.append(number)
-            at += len(line)
-    if not offsets:
+        lines = enumerate(lines_between(file, 0, path.stat().st_size), 1)
+        rows = np.fromiter(((at, number) for number, (at, line) in lines if line.strip()), _ROW)
+    if not len(rows):
         raise CheckError(f"{path}: no rows")
-    return np.asarray(offsets, dtype=np.int64), np.asarray(lines, dtype=np.int64)
+    return rows["offset"], rows["line"]
 
 
 class LabelChecker:
@@ -240,10 +238,9 @@ def remember_segments(templates: list[Any], memory: dict[str, list[int]]) -> Non
     tokenize = templates[0]._tokenize
 
     def remembered(context: str, **options: Any) -> list[int]:
-        ids = memory.get(context)
-        if ids is None:
-            ids = memory[context] = tokenize(context, **options)
-        return ids
+        if context not in memory:
+            memory[context] = tokenize(context, **options)
+        return memory[context]
 
     for template in templates:
         template._tokenize = remembered

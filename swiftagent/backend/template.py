@@ -209,8 +209,7 @@ def _arguments(model: str, settings: dict[str, Any], dataset: list[str]) -> Any:
     """ms-swift's own arguments object: it turns options into a template, with all its defaults."""
     from swift.arguments import BaseArguments
 
-    known = {field.name for field in fields(BaseArguments)}
-    known -= _NOT_PASSED
+    known = {field.name for field in fields(BaseArguments)} - _NOT_PASSED
     wanted = {name: value for name, value in settings.items() if name in known and value is not None}
     # A row that fails is a fault to be counted; each row is found again by its place in the file.
     own = {"model": model, "dataset": dataset, "strict": False, "dataset_shuffle": False, "split_dataset_ratio": 0.0}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -14,7 +14,7 @@ from swiftagent.formats.grouping import Grouping
 from swiftagent.formats.reading.accounting import is_metadata, said_in
 from swiftagent.formats.reading.calls import plain_key
 from swiftagent.formats.reading.view import TOOL_KEYS
-from swiftagent.io.jsonl import BadRow, Row
+from swiftagent.io.jsonl import BadRow, Row, texts_in
 
 _DECLARING = frozenset(map(plain_key, TOOL_KEYS)) - {"function"}
 _SHORT = 4  # characters of a text that is looked for whole, not inside others
@@ -75,7 +75,7 @@ def _is_in(row: Row, whole: Row) -> bool:
 def explain(row: Row, policy: Policy) -> Explanation:
     """Read one whole row under a policy, and say where each of its texts is now."""
     found, left, ledger, rejects = read_alone(row, policy)
-    said = (pair for trajectory in found for pair in said_in(trajectory, _texts_in))
+    said = (pair for one in found for pair in said_in(one, lambda value: [text for _, text in texts_in(value)]))
     events = [_Event(type(event).__name__.lower(), getattr(event, "trained", False), texts) for event, texts in said]
     value = row.value if not isinstance(row, BadRow) else {"": str(row.value)}
     unread = set(left.texts)
@@ -86,24 +86,8 @@ def explain(row: Row, policy: Policy) -> Explanation:
         len(found),
         [code for counts in (ledger.repairs, ledger.masked, ledger.kept) for code in counts],
         [(reject["code"], reject["message"]) for reject in rejects],
-        [Fate(path, *_fate(path, text, unread, events, missing), text) for path, text in _leaves(value)],
+        [Fate(path, *_fate(path, text, unread, events, missing), text) for path, text in texts_in(value)],
     )
-
-
-def _texts_in(value: Any) -> list[str]:
-    return [text for _, text in _leaves(value)]
-
-
-def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """(path, text) of every text in a value."""
-    if type(value) is str:
-        yield path, value
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield from _leaves(item, f"{path}.{key}" if path else str(key))
-    elif isinstance(value, list):
-        for number, item in enumerate(value):
-            yield from _leaves(item, f"{path}[{number}]")
 
 
 def _fate(

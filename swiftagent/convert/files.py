@@ -13,7 +13,7 @@ from typing import IO, Any
 from swiftagent.convert.parts import RowsBelongTogether, convert_parts, split
 from swiftagent.convert.reading import Ledger
 from swiftagent.convert.rows import Job, Spool, Spools, convert_rows
-from swiftagent.errors import ConfigError, RejectsError
+from swiftagent.errors import ConfigError, RejectsError, refuse
 from swiftagent.formats.dataset_entries import input_files, input_rows, is_entry
 from swiftagent.io.jsonl import Row, indented, put_in_place, unfinished, writing
 from swiftagent.io.outputs import claimed, clear, write_shards
@@ -147,21 +147,16 @@ def rows_of(job: Job, seen: Callable[[int], None]) -> Iterator[Row]:
 
 
 def _check_places(job: Job) -> None:
-    problems = []
-    if not job.inputs:
-        problems.append("no input: name files, folders or - for stdin")
-    problems += _written_twice(job)
-    if job.output.is_dir():
-        problems.append(f"-o {job.output} is a folder; name a file in it")
-    if job.output.suffix in (".parquet", ".csv", ".arrow"):
-        problems.append(f"-o {job.output}: rows are written as JSON; name it .jsonl, or see --shard-format")
-    if job.dataset_name and job.to not in ("sharegpt", "alpaca", "openai"):
-        problems.append(
-            f"--dataset-name is for --to sharegpt, alpaca or openai, which LLaMA-Factory reads, not for {job.to}"
-        )
-    problems += _shard_problems(job)
-    if problems:
-        raise ConfigError(problems)
+    named = f"--dataset-name is for --to sharegpt, alpaca or openai, which LLaMA-Factory reads, not for {job.to}"
+    other_kind = job.output.suffix in (".parquet", ".csv", ".arrow")
+    problems = {
+        "no input: name files, folders or - for stdin": not job.inputs,
+        **dict.fromkeys(_written_twice(job), True),
+        f"-o {job.output} is a folder; name a file in it": job.output.is_dir(),
+        f"-o {job.output}: rows are written as JSON; name it .jsonl, or see --shard-format": other_kind,
+        named: job.dataset_name and job.to not in ("sharegpt", "alpaca", "openai"),
+    }
+    refuse(problems | _shard_problems(job))
 
 
 def _written_twice(job: Job) -> list[str]:
@@ -188,18 +183,16 @@ def _written_twice(job: Job) -> list[str]:
     return problems
 
 
-def _shard_problems(job: Job) -> list[str]:
-    found = []
-    if job.shard_format == "parquet" and (not job.shards or job.to != "react"):
-        found.append("--shard-format parquet needs --shards N, and is for training records (--to react)")
-    if job.shards and (job.is_array or job.dataset_name):
-        found.append("--shards writes .jsonl or Parquet files that no --dataset-name can stand for: name -o OUT.jsonl")
-    elif job.shards:
-        folder = job.places.folder
-        other = sorted(path.name for path in set(folder.glob("*")) - set(job.places.rows()))
-        if other:
-            found.append(f"{folder}: holds {other[0]}, which a training run would read too; remove it")
-    return found
+def _shard_problems(job: Job) -> dict[str, object]:
+    one_file, folder = job.shards and (job.is_array or job.dataset_name), job.places.folder
+    found = set(folder.glob("*")) - set(job.places.rows()) if job.shards and not one_file else ()
+    other = min((path.name for path in found), default="")
+    bare_parquet = job.shard_format == "parquet" and (not job.shards or job.to != "react")
+    return {
+        "--shard-format parquet needs --shards N, and is for training records (--to react)": bare_parquet,
+        "--shards writes .jsonl or Parquet files that no --dataset-name can stand for: name -o OUT.jsonl": one_file,
+        f"{folder}: holds {other}, which a training run would read too; remove it": other,
+    }
 
 
 def _report(job: Job, ledger: Ledger, losses: dict[str, int]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +35,6 @@ class RowsBelongTogether(SwiftAgentError):
     them."""
 
 
-class ConvertTask(msgspec.Struct):
-    job: Job
-    part: Part
-    folder: str
-
-
 class ConvertedPart(msgspec.Struct):
     """What a task wrote: its files, the rows in each, its ledger, what was lost."""
 
@@ -53,12 +48,8 @@ def split(files: Sequence[str], workers: Workers) -> list[Part]:
     """Files as parts in order, each with its first line. Raises ConfigError for a file that is not there or is
     broken."""
     size = min(_LARGEST, max(_SMALLEST, sum(map(size_of, files)) // _PARTS))
-    found = list(workers.in_order(_parts_of, [(file, size) for file in files]))
+    found = list(workers.in_order(partial(parts_of, size=size, line_key=line_key), files))
     return numbered([part for parts in found for part in parts], workers.in_order)
-
-
-def _parts_of(file: tuple[str, int]) -> list[Part]:
-    return parts_of(*file, lambda first: line_key(first) is not None)
 
 
 def convert_parts(
@@ -67,8 +58,7 @@ def convert_parts(
     """Convert every part and concatenate them in order. Raises RowsBelongTogether."""
     ledger = Ledger()
     losses: dict[str, int] = {}
-    tasks = [ConvertTask(job, part, str(folder.absolute())) for part in parts]
-    for done in workers.in_order(convert_part, tasks):
+    for done in workers.in_order(partial(convert_part, job, folder.absolute()), parts):
         for spool, name, count in zip(files, done.files, done.counts, strict=True):
             if count:
                 spool.join(folder / name, count)
@@ -79,16 +69,16 @@ def convert_parts(
     return ledger, losses
 
 
-def convert_part(task: ConvertTask) -> ConvertedPart:
+def convert_part(job: Job, folder: Path, part: Part) -> ConvertedPart:
     """Convert one part to files of its own. What a task that was lost has written is never read."""
     names = [f"{uuid.uuid4().hex}.{ending}" for ending in Spools._fields]
     with ExitStack() as stack:
         out, test, rejects, decisions = (
-            stack.enter_context((Path(task.folder) / name).open("wb", buffering=1 << 20)) for name in names
+            stack.enter_context((folder / name).open("wb", buffering=1 << 20)) for name in names
         )
-        array = task.job.is_array
+        array = job.is_array
         files = Spools(Spool(out, array, part=True), Spool(test, array, part=True), Spool(rejects), Spool(decisions))
-        ledger, losses = convert_rows(task.job, whole_conversations(task.part), files)
+        ledger, losses = convert_rows(job, whole_conversations(part), files)
     return ConvertedPart(names, [spool.count for spool in files], ledger.as_dict(), losses)
 
 

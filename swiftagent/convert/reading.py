@@ -39,7 +39,7 @@ def read_trajectories(
     format name.
     """
     ledger = ledger or Ledger()
-    reader = _Reader(options, ledger, reject or _forget)
+    reader = _Reader(options, ledger, reject or (lambda reject: None))
     groups = Grouping(ledger) if options.merge else None
     # A policy that asks for anything but the default is applied by the readers and `check` alone.
     is_plain = not options.on and options.step is None and options.thinking == "keep"
@@ -185,10 +185,6 @@ def _keys(row: dict[str, Any]) -> str:
     return ", ".join(map(str, list(row)[:8]))
 
 
-def _forget(reject: dict[str, Any]) -> None:
-    """For callers that only count."""
-
-
 class _Reader:
     """Reads row after row under one policy."""
 
@@ -196,11 +192,9 @@ class _Reader:
         self.policy = policy
         self.ledger = ledger
         self.reject = reject
-        self.fixed: tuple[str, Any] | None = None
+        self.fixed = None if policy.format == "auto" else _reader_named(policy.format)
         self.left = NOTHING  # of the last row
         self._keys = _NONE, False  # that the reader of the last row takes texts from
-        if policy.format != "auto":
-            self.fixed = (policy.format, _named(policy.format))
 
     def read(self, row: Row) -> Iterator[Trajectory]:
         if isinstance(row, BadRow):
@@ -326,10 +320,6 @@ def _renumber(event: Event, calls: int) -> Event:
 _MEDIA = frozenset(("images", "image", "videos", "video", "audios", "audio"))
 
 
-def _reader_named(name: str) -> tuple[str, Any]:
-    return name, importlib.import_module(FORMATS[name])
-
-
 def _keys_of(name: str, module: Any, row: Any) -> tuple[frozenset[str], bool]:
     """The keys of a row from which its reader takes texts, and whether it has a structure of its own below them."""
     keys = module.reads(row) if hasattr(module, "reads") else getattr(module, "READS", getattr(module, "KEYS", _NONE))
@@ -345,10 +335,10 @@ _NOTED = {  # by a reader, of what it cannot read
 }
 
 
-def _named(name: str) -> Any:
+def _reader_named(name: str) -> tuple[str, Any]:
     if ":" in name:
-        return outside_reader(name)
+        return name, outside_reader(name)
     if name not in FORMATS:
         hint = did_you_mean(name, FORMATS, otherwise="`swiftagent formats` lists them")
         raise ConfigError(f"--from {name}: no such format; {hint}")
-    return importlib.import_module(FORMATS[name])
+    return name, importlib.import_module(FORMATS[name])

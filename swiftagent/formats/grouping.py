@@ -91,13 +91,10 @@ def turn_of(value: Any) -> tuple[str, int] | None:
     """(id, turn) of a row that is one turn of a conversation that spans several rows."""
     if type(value) is not dict or _TURN_KEYS.isdisjoint(value):
         return None
-    for name in _TURNS:
-        if name in value:
-            turn = value[name]
-            number = turn if type(turn) is int else int(turn) if isinstance(turn, str) and turn.isdecimal() else None
-            owner = next((value[key] for key in _IDS if isinstance(value.get(key), (str, int))), None)
-            return (str(owner), number) if number is not None and owner is not None else None
-    return None
+    turn = next(value[name] for name in _TURNS if name in value)
+    number = turn if type(turn) is int else int(turn) if isinstance(turn, str) and turn.isdecimal() else None
+    owner = next((value[key] for key in _IDS if isinstance(value.get(key), (str, int))), None)
+    return (str(owner), number) if number is not None and owner is not None else None
 
 
 class _Scattered:

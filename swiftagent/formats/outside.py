@@ -7,22 +7,21 @@ import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from swiftagent.errors import ConfigError, RowError
 from swiftagent.trajectory.types import Trajectory
 
 
-class OutsideReader:
+class OutsideReader(NamedTuple):
     """Has the one function of a format module; what goes wrong in it is a rejected row, named with its type."""
 
-    def __init__(self, name: str, parse: Callable[[Any], Any]) -> None:
-        self.name = name
-        self._parse = parse
+    name: str
+    function: Callable[[Any], Any]
 
     def parse(self, row: Any) -> Trajectory | list[Trajectory]:
         try:
-            parsed = self._parse(row)
+            parsed = self.function(row)
         except RowError:
             raise
         except Exception as error:  # the user's own code, at the boundary of one row

@@ -90,10 +90,7 @@ def json_lines(lines: Iterable[bytes], place: str, first: int = 1) -> Iterator[R
     for number, line in enumerate(lines, first):
         if not line.isspace():
             row = row_of(line, f"{place}:{number}")
-            if number == 1 and (rows := _by_id(row)):
-                yield from rows
-            else:
-                yield row
+            yield from (_by_id(row) if number == 1 else ()) or (row,)
 
 
 def row_of(text: bytes | str, where: str) -> Row:

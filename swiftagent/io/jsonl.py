@@ -76,6 +76,18 @@ def with_texts(value: Any, change: Callable[[str], str]) -> Any:
     return value
 
 
+def texts_in(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """(path, text) of every text in a JSON value: `messages[1].content`."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from texts_in(item, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from texts_in(item, f"{path}[{number}]")
+
+
 def read_lines(path: Path) -> Iterator[Row]:
     """Yield each row of a JSONL file. Raises RowError with file:line at the first line that is no JSON."""
     with path.open("rb") as lines:
@@ -209,14 +221,10 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
         put_in_place([(part, path)])
 
 
-def write_lines(path: Path, rows: Iterable[Any]) -> int:
-    """Write rows as JSONL, whole or not at all; returns their number."""
-    count = 0
+def write_lines(path: Path, rows: Iterable[Any]) -> None:
+    """Write rows as JSONL, whole or not at all."""
     with whole_file(path) as out:
-        for row in rows:
-            out.write(encode(row) + b"\n")
-            count += 1
-    return count
+        out.writelines(encode(row) + b"\n" for row in rows)
 
 
 def write_text(path: Path, text: str) -> None:

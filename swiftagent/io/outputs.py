@@ -118,8 +118,7 @@ def write_shards(out: Outputs, count: int, write: Callable[[Path, int, int], Any
     for number, part in enumerate(parts):
         write(part, count * number // out.shards, count * (number + 1) // out.shards)
     if out.kind == "parquet":
-        for _ in workers.in_order(to_parquet, [str(part) for part in parts]):
-            pass
+        list(workers.in_order(to_parquet, [str(part) for part in parts]))
     return parts
 
 

@@ -34,10 +34,10 @@ class Part(msgspec.Struct):
     first: int = 1
 
 
-def parts_of(path: str, size: int, lines_join: Callable[[Any], bool] = lambda first: False) -> list[Part]:
+def parts_of(path: str, size: int, line_key: Callable[[Any], Any] = lambda first: None) -> list[Part]:
     """A file, not a folder, as parts of about `size` bytes in order; one where it cannot be cut.
 
-    `lines_join` says of the first row whether lines of the file are one conversation, as those of a transcript are.
+    `line_key` is None for a first row that stands for itself: lines of a transcript are one conversation.
     `first` is not known yet for parts of kind "lines": it is one more than the `lines_in` all before it.
     """
     with damage(path), open_binary(path, _BUFFER) as stream:
@@ -49,7 +49,7 @@ def parts_of(path: str, size: int, lines_join: Callable[[Any], bool] = lambda fi
         if kind == ".parquet":
             return _row_groups(path, stream, size)
     first = next(read_part(Part(path, "lines", 0, 1)), None) if is_a_row_a_line(head, path) else None
-    if first is None or lines_join(first.value):
+    if first is None or line_key(first.value) is not None:
         return [Part(path)]
     return cut(path, length, size)
 
@@ -106,8 +106,7 @@ def read_part(part: Part) -> Iterator[Row]:
 def text_lines(stream: BinaryIO, part: Part) -> Iterator[bytes]:
     """The lines that begin in a part, without a byte order mark."""
     for at, line in lines_between(stream, part.start, part.end):
-        text = line if at else line.removeprefix(_BOM)
-        if text:
+        if text := line if at else line.removeprefix(_BOM):
             yield text
 
 

@@ -44,7 +44,6 @@ class FetchedFile(msgspec.Struct):
 
     name: str
     path: str
-    size: int
     sha256: str
 
 

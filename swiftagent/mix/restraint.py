@@ -58,9 +58,7 @@ _Made = tuple[str, tuple[Tool, ...], Question, Answer]
 
 def _tool_taken_away(row: Trajectory, first: Question, calls: set[str], dice: int) -> _Made | None:
     left = tuple(tool for tool in row.tools if tool.name not in calls)
-    if not left:
-        return None
-    return "tool-taken-away", left, first, _declined(first, left, dice)
+    return ("tool-taken-away", left, first, _declined(first, left, dice)) if left else None
 
 
 def _tool_swapped(row: Trajectory, first: Question, calls: set[str], dice: int) -> _Made | None:
@@ -111,9 +109,8 @@ def _needed(tool: Tool) -> list[str]:
     for name in required[:3]:
         about = properties.get(name)
         text = about.get("description") if isinstance(about, dict) else None
-        named.append(
-            _sentence(text) if isinstance(text, str) and 0 < len(_sentence(text)) <= 60 else str(name).replace("_", " ")
-        )
+        said = _sentence(text) if isinstance(text, str) else ""
+        named.append(said if 0 < len(said) <= 60 else str(name).replace("_", " "))
     return named
 
 

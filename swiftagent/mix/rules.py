@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import msgspec
 
-from swiftagent.io.jsonl import Row, with_texts
+from swiftagent.io.jsonl import Row, texts_in, with_texts
 from swiftagent.mix.recipe import Filter, Source
 from swiftagent.mix.sizes import Size
 from swiftagent.trajectory.react import language_of
@@ -25,24 +24,13 @@ def fill_in(row: Row, source: Source) -> Row:
     if not isinstance(value, dict):
         return row
     tag = value.get("tag")
-    text = " ".join(_texts(value))
+    text = " ".join(text for _, text in texts_in(value))
     # swift/self-cognition tags its rows; other files are judged by their text, without the ASCII placeholders.
     chinese = tag == "zh" or (tag != "en" and language_of(_PLACEHOLDER.sub("", text)) == "zh")
     index = 0 if chinese else -1
     names = {"name": source.name[index], "author": source.author[index]}
     filled = with_texts(value, lambda text: _PLACEHOLDER.sub(lambda found: names[found.group(1).lower()], text))
     return Row(filled, row.where, row.repairs)
-
-
-def _texts(value: Any) -> list[str]:
-    match value:
-        case str():
-            return [value]
-        case list():
-            return [text for item in value for text in _texts(item)]
-        case dict():
-            return [text for item in value.values() for text in _texts(item)]
-    return []
 
 
 def left_out(trajectory: Trajectory, source: Source) -> tuple[str, Trajectory]:

@@ -31,10 +31,7 @@ def place_of(key: int, copy: int, seed: int) -> int:
 
 def copies(wanted: int, available: int, limit: int) -> tuple[int, int]:
     """How often each of `available` rows is taken to have `wanted`: (whole rounds, rows of one more round)."""
-    if available == 0:
-        return 0, 0
-    wanted = min(wanted, available * limit)
-    return divmod(wanted, available)
+    return divmod(min(wanted, available * limit), available) if available else (0, 0)
 
 
 def shares(total: int, weights: Sequence[float]) -> list[int]:

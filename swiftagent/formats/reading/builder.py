@@ -13,13 +13,12 @@ from swiftagent.formats.reading.calls import RawCall, calls_of
 from swiftagent.formats.reading.python_calls import looks_like_calls, python_calls
 from swiftagent.formats.reading.tools import types_of
 from swiftagent.formats.reading.user_results import results_in_tags
-from swiftagent.io.jsonl import without_surrogates
+from swiftagent.io.jsonl import encode, without_surrogates
 from swiftagent.trajectory import react
 from swiftagent.trajectory.escape import JOINER, show_control_tokens, show_value
 from swiftagent.trajectory.read_loose import read_arguments, read_loose
 from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, System, Thought, Tool, Trajectory
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
 MEDIA_BLOCKS = frozenset(
     ("image_url", "image", "input_image", "input_audio", "audio", "audio_url", "video", "video_url", "file")
     + ("input_file",)
@@ -94,7 +93,9 @@ class Builder:
             value, repairs = read_arguments(arguments)
             self.repairs += repairs
         value = _checked_arguments(name, value)
-        if _holds_surrogate(value):  # escaped in JSON text, it passed the check of the row
+        try:
+            encode(value)
+        except UnicodeEncodeError:  # a surrogate: escaped in JSON text, it passed the check of the row
             value = without_surrogates(value)
             self.repairs.append("lone-surrogate")
         self._begin()
@@ -262,15 +263,6 @@ def _checked_arguments(name: str, value: Any) -> dict[str, Any]:
     if _has_no_json(value):
         raise RowError("broken-call", f"an argument of {name} is infinite or not a number, which JSON cannot hold")
     return value
-
-
-def _holds_surrogate(value: Any) -> bool:
-    kind = type(value)
-    if kind is str:
-        return not value.isascii() and _SURROGATE.search(value) is not None
-    if kind is dict:
-        return any(_holds_surrogate(item) for pair in value.items() for item in pair)
-    return kind is list and any(map(_holds_surrogate, value))
 
 
 def _has_no_json(value: Any) -> bool:

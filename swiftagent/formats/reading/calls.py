@@ -128,7 +128,4 @@ def json_sequence(text: str, strict: bool = True) -> list[Any]:
 
 
 def _id_of(item: dict[str, Any]) -> Any:
-    for key in _ID_KEYS:
-        if item.get(key):
-            return item[key]
-    return None
+    return next((item[key] for key in _ID_KEYS if item.get(key)), None)

@@ -82,8 +82,5 @@ def reader_of(row: Any, but: frozenset[str]) -> Any:
 
 def are_turns(value: Any) -> bool:
     """Whether a value is a list of turns with roles."""
-    return (
-        isinstance(value, list)
-        and bool(value)
-        and all(isinstance(turn, dict) and ("role" in turn or "from" in turn) for turn in value)
-    )
+    turns = value if isinstance(value, list) else []
+    return bool(turns) and all(isinstance(turn, dict) and ("role" in turn or "from" in turn) for turn in turns)

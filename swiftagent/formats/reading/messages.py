@@ -57,9 +57,7 @@ _EVENT_BLOCKS = _THOUGHT_BLOCKS | _CALL_BLOCKS | _RESULT_BLOCKS
 _GOOSE = {"toolRequest": "toolCall", "toolResponse": "toolResult"}
 _RESULT_KEYS = ("content", "value", "output", "tool_result", "result")
 
-
-def say_plainly(builder: Builder, text: str, calls_follow: bool, trained: bool) -> None:
-    builder.say(text, calls_follow, trained)
+say_plainly: Speak = Builder.say
 
 
 def read_marked_text(builder: Builder, text: str, calls_follow: bool, trained: bool) -> None:

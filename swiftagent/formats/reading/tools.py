@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections import OrderedDict
+from functools import lru_cache
 from typing import Any
 
 from swiftagent.errors import RowError
 from swiftagent.formats.reading.calls import json_sequence
 from swiftagent.formats.reading.schemas import as_schema, is_names
-from swiftagent.io.jsonl import encode
+from swiftagent.io.jsonl import decode, encode
 from swiftagent.trajectory.escape import show_control_tokens, show_value
 from swiftagent.trajectory.read_loose import read_loose
 from swiftagent.trajectory.types import Tool
@@ -24,9 +24,7 @@ _PARAMETERS = (
     "Parameters",
 )
 _GEMINI = ("function_declarations", "functionDeclarations")
-_CACHED = 512
 _LONGEST_KEPT = 65536
-_cache: OrderedDict[str | bytes, Declared] = OrderedDict()
 
 
 def read_tools(raw: Any) -> Declared:
@@ -36,15 +34,8 @@ def read_tools(raw: Any) -> Declared:
     """
     if not raw:
         return _NONE
-    key = raw if isinstance(raw, (str, bytes)) else encode(raw)
-    found = _cache.get(key)
-    if found is None:
-        found = _read(raw)
-        if len(key) < _LONGEST_KEPT:
-            _cache[key] = found
-            if len(_cache) > _CACHED:
-                _cache.popitem(last=False)
-    return found
+    text = raw if isinstance(raw, str) else encode(raw)
+    return _read(text) if len(text) < _LONGEST_KEPT else _read.__wrapped__(text)
 
 
 def types_of(name: str, tools: tuple[Tool, ...]) -> dict[str, Any]:
@@ -56,19 +47,15 @@ def types_of(name: str, tools: tuple[Tool, ...]) -> dict[str, Any]:
     return {}
 
 
-def _read(raw: Any) -> Declared:
+@lru_cache(maxsize=512)
+def _read(text: str | bytes) -> Declared:
+    """text: as a row has it, or (bytes) a value of it as JSON."""
     repairs: list[str] = []
-    if isinstance(raw, str):
-        raw = _parse(raw, repairs)
-    items = _items(raw)
     tools: dict[str, Tool] = {}
-    for item in items:
+    for item in _items(_parse(text, repairs) if isinstance(text, str) else decode(text)):
         for tool in _tools_of(item, repairs):
-            if tool.name in tools:
-                if tools[tool.name] != tool:
-                    repairs.append("tool-declared-twice")
-                continue
-            tools[tool.name] = tool
+            if tools.setdefault(tool.name, tool) != tool:
+                repairs.append("tool-declared-twice")
     return tuple(tools.values()), tuple(repairs)
 
 

@@ -51,18 +51,16 @@ class View:
     def _name_of_format(self) -> str:
         if not self.style:
             return ""
-        if not self.calls:
-            for name, is_it in (
-                ("ms-agent", self.prompt),
-                ("agent-instruct", self.acts),
-                ("react", self.react),
-                ("toolace", self.brackets),
-                ("cline", self.tag == CLINE),
-                ("hermes", self.tag),
-            ):
-                if is_it:
-                    return name
-        return self._format_of_structure()
+        by_text = {
+            "ms-agent": self.prompt,
+            "agent-instruct": self.acts,
+            "react": self.react,
+            "toolace": self.brackets,
+            "cline": self.tag == CLINE,
+            "hermes": self.tag,
+        }
+        found = (name for name, is_it in by_text.items() if is_it and not self.calls)
+        return next(found, "") or self._format_of_structure()
 
     def _format_of_structure(self) -> str:
         if not _ANTHROPIC.isdisjoint(self.blocks):
@@ -147,10 +145,8 @@ class View:
         elif not self.tag and holds_results(text):
             self.tag = "result"
         start = text.lstrip()
-        if ("\nAct:" in text and start.startswith("Think:")) or (
-            start.startswith(("THOUGHT:", "ACTION:")) and "ACTION:" in start
-        ):
-            self.acts = True
+        thinks = "\nAct:" in text and start.startswith("Think:")
+        self.acts = self.acts or thinks or (start.startswith(("THOUGHT:", "ACTION:")) and "ACTION:" in start)
 
 
 def _answers_cline(text: Any) -> bool:
@@ -209,11 +205,8 @@ def tools_field(row: Any) -> Any:
     """What stands where tools are declared in a row, as it stands there."""
     if not isinstance(row, dict):
         return None
-    for key in TOOL_KEYS:
-        value = row.get(key)
-        if value and isinstance(value, (list, dict, str)):
-            return value
-    return _tools_inside(row)
+    found = (value for key in TOOL_KEYS if (value := row.get(key)) and isinstance(value, (list, dict, str)))
+    return next(found, None) or _tools_inside(row)
 
 
 def _tools_inside(row: dict[str, Any]) -> Any:

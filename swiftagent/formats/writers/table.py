@@ -15,17 +15,8 @@ from swiftagent.trajectory.record import to_record
 from swiftagent.trajectory.types import Trajectory
 
 Write = Callable[[Trajectory], tuple[Any, tuple[str, ...]]]
-WRITABLE: dict[
-    str, str
-] = {  # name: module with render(trajectory) -> (row, codes); react is the training record itself
-    "react": "",
-    "native": "swiftagent.formats.writers.native",
-    "openai": "swiftagent.formats.writers.openai",
-    "sharegpt": "swiftagent.formats.writers.sharegpt",
-    "alpaca": "swiftagent.formats.writers.alpaca",
-    "hermes": "swiftagent.formats.writers.hermes",
-    "anthropic": "swiftagent.formats.writers.anthropic",
-}
+# Modules with render(trajectory) -> (row, codes); react is the training record itself.
+WRITABLE = ("react", "native", "openai", "sharegpt", "alpaca", "hermes", "anthropic")
 
 
 def writer_of(name: str, prompt: PromptStyle, language: str) -> Write:
@@ -34,7 +25,6 @@ def writer_of(name: str, prompt: PromptStyle, language: str) -> Write:
         raise ConfigError(f"--to {name}: no such format; it can be {', '.join(WRITABLE)}")
     if name == "react":
         return lambda trajectory: (to_record(trajectory, prompt, language), react_losses(trajectory, prompt))
-    render: Callable[..., tuple[Any, tuple[str, ...]]] = importlib.import_module(WRITABLE[name]).render
-    if name == "alpaca":
-        return partial(render, prompt=prompt, language=language)
-    return render
+    module = importlib.import_module(f"swiftagent.formats.writers.{name}")
+    render: Callable[..., tuple[Any, tuple[str, ...]]] = module.render
+    return partial(render, prompt=prompt, language=language) if name == "alpaca" else render

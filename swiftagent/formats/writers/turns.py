@@ -77,9 +77,7 @@ def _continues(parts: list[Thought | Call | Answer], event: Event) -> bool:
     match event:
         case Call():
             return type(last) is not Answer
-        case Answer():
-            return type(last) is Thought and not last.said
-        case Thought(said=True):
+        case Answer() | Thought(said=True):
             return type(last) is Thought and not last.said
     return False
 
