@@ -259,5 +259,5 @@ def _answer_without_command(words: list[str]) -> int:
 def _as_lines(error: SwiftAgentError) -> str:
     if not error.where and not isinstance(error, RowError):
         return "\n".join(f"{_said('error')}: {_said(problem)}" for problem in error.problems)
-    error.message = _said(error.message)  # its place and its code stay as they are
+    error.problems = [_said(error.message)]  # its place and its code stay as they are
     return f"{_said('error')}: {error}"

@@ -49,9 +49,12 @@ class SwiftAgentError(Exception):
 
     def __init__(self, problems: str | Sequence[str]) -> None:
         self.problems = [problems] if isinstance(problems, str) else list(problems)
-        self.message = "\n".join(self.problems)
         super().__init__(self.message)
         self.where = ""
+
+    @property
+    def message(self) -> str:
+        return "\n".join(self.problems)
 
     def __str__(self) -> str:
         return f"{self.where}: {self.message}" if self.where else self.message

@@ -33,7 +33,7 @@ def whole(out: Path, *, force: bool, keep: Kept = ()) -> Iterator[Path]:
             yield part
         # What was written into it knows its hidden name only.
         except SwiftAgentError as error:
-            error.message = error.message.replace(str(part), str(out))
+            error.problems = [problem.replace(str(part), str(out)) for problem in error.problems]
             raise
         # Another export may have finished there while this one was written.
         require_free(out, force)

@@ -90,8 +90,8 @@ def _write(run: MixRun, taken: Taken) -> dict[str, Any]:
             manifest["rewritten"], growth = rewrite_general(
                 [parts[0], *shards], rewriting, answers, lambda done, of: tell(done, of, what), count
             )
-            for name, more in growth.items():
-                manifest["channels"]["general"][name] += more
+            general = manifest["channels"].get("general", {})
+            general.update({name: general[name] + more for name, more in growth.items() if name in general})
         parts[1].write_bytes(indented(manifest))
         report.write_bytes(indented(report_of(taken)))
         with rejects.open("wb") as file:

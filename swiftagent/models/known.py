@@ -145,7 +145,7 @@ def shape_of(config: dict[str, Any]) -> ModelShape | None:
     tied = bool(config.get("tie_word_embeddings", False))
     stored = config.get("quantization_config") or {}
     is_four = stored.get("load_in_4bit") or "4" in str(stored.get("quant_method"))
-    bits = int(stored.get("bits") or (4 if is_four else 8)) if stored else 0
+    bits = int(stored.get("bits") or (4 if is_four or "'num_bits': 4" in str(stored) else 8)) if stored else 0
     return ModelShape(
         hidden, intermediate, layers, vocabulary, tuple(linears), tied, norms, bits, _full_attention(config)
     )
@@ -161,6 +161,8 @@ def known_shape(model: str) -> ModelShape | None:
     """The shape of a hub model of a known family and size; of one that is quantized with the bits that its name has."""
     name = re.sub("-(coder|math)", "", bare_name(model))
     family = max((known for known in KNOWN_CONFIGS if name.startswith(known)), key=len, default="")
-    bits = re.search(r"(awq|bnb-4bit|int4|mxfp4)|(int8|fp8)", name)
-    quantized = {"bits": 4 if bits[1] else 8} if bits else None
+    if re.search(r"gguf|mlx|int[23]|[2356]bit", name):
+        return None
+    bits = re.search(r"(awq|gptq(?!-int8)|w4a16|4bit|int4|[mn][xv]fp4|fp4)|(int8|fp8|w8a|8bit)", name)
+    quantized = {"bits": 4 if bits[1] else 8} if bits and "unquantized" not in name else None
     return shape_of({**KNOWN_CONFIGS[family], "quantization_config": quantized}) if family else None

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from swiftagent.errors import RowError
 from swiftagent.io.words import nearest
 from swiftagent.models.files import known_parts, read_object
 from swiftagent.train.estimates import GB, Effort, MemoryEstimate, zero
@@ -73,8 +74,11 @@ def _of_values(inputs: Inputs) -> Iterator[Fact]:
         "are not quantized",
     )
     known = known_parts(inputs.folder) if inputs.folder else set()
-    for target in (name for name in train.get("target_modules", []) if not name.startswith("all-")):
-        near = "" if {target, target.rpartition(".")[2]} & known else nearest(target, known)
+    targets = [name for name in train.get("target_modules", []) if not name.startswith("all-")]
+    # A list for several families names layers that this one has not.
+    is_any = any({target, target.rpartition(".")[2]} & known for target in targets)
+    for target in [] if is_any else targets:
+        near = nearest(target, known)
         yield "train.target_modules", near, f"no layer of {config.model} is called {target}, did you mean {near}?"
 
 
@@ -86,7 +90,7 @@ def _best_checkpoint(train: dict[str, Any]) -> str:
         return f"save_strategy is {saved} and eval_strategy {evaluated}; they have to be the same"
     every, each = train.get("save_steps", 500), train.get("eval_steps") or train.get("save_steps", 500)
     # Shares of the run, below 1, are compared as transformers does: in millionths.
-    if saved == "steps" and ((every < 1) != (each < 1) or round(every * 1e6) % round(each * 1e6)):
+    if saved == "steps" and ((every < 1) != (each < 1) or round(every * 1e6) % max(1, round(each * 1e6))):
         return f"save_steps {every:g} is no multiple of eval_steps {each:g}; make save_steps={each:g}"
     return ""
 
@@ -103,7 +107,7 @@ def _of_own_methods(inputs: Inputs) -> Iterator[Fact]:
     moved = start not in PLAIN_STARTS
     unevaluated = not inputs.val_files or (train.get("eval_strategy") or train.get("save_strategy")) == "no"
     there = [str(path) for path in inputs.val_files if path.is_file()] if config.eval_calls or scaled else []
-    uncalled = there and not unevaluated and not read_held_out(there, 1).calls
+    uncalled = "" if unevaluated or not there else _without_calls(there)
     other = reason_for_another_trainer(inputs.machine, train)
     sharded = zero(train)[0] == 3
     no_lora = train.get("tuner_type", "lora") != "lora"
@@ -116,10 +120,19 @@ def _of_own_methods(inputs: Inputs) -> Iterator[Fact]:
         ("method", no_chat, "the data has no channels that name chat; `swiftagent mix` writes them"),
         ("method", own_loss, f"train.{' and '.join(own_loss)} puts another loss in its place; leave it out"),
         ("eval_calls adapter_scale", unevaluated, NOTHING_EVALUATED),
-        ("eval_calls adapter_scale", uncalled, "no row of the validation split calls a tool; name one with val="),
+        ("eval_calls adapter_scale", uncalled, uncalled),
         ("adapter_scale", outside, f"no scale reaches what train.{' and '.join(outside)} changes; leave it out"),
     )
     yield from ((key, holds and asked[key], fact) for keys, holds, fact in facts for key in keys.split())
+
+
+def _without_calls(files: list[str]) -> str:
+    """Why no held-out question can be asked; "" where one can."""
+    try:
+        some = read_held_out(files, 1).calls
+    except RowError as error:
+        return str(error)
+    return "" if some else "no row of the validation split calls a tool; name one with val="
 
 
 def _of_packages(inputs: Inputs) -> Iterator[Fact]:
@@ -162,7 +175,11 @@ def memory_problem(inputs: Inputs, planned: LaunchPlan, memory: MemoryEstimate, 
         return f"{config.place('train.deepspeed')}: memory: {fact}"
     has = min((gpu.total for gpu in machine.gpus[: planned.processes]), default=0) if on_gpu else machine.memory
     insisted = not on_gpu and config.gpus == 0
-    if insisted or not has or (needed <= has * ESTIMATED_WITHIN and counted <= has):
+    # What is frozen has neither gradients nor states, and how much that is nobody says before the model is loaded.
+    in_part = any(
+        value and name.startswith(("freeze_param", "trainable_param")) for name, value in config.train.items()
+    )
+    if insisted or in_part or not has or (needed <= has * ESTIMATED_WITHIN and counted <= has):
         return ""
     needs, there = f"about {needed / GB:.0f} GB", f"{has / GB:.0f}"
     fact = f"memory: {needs} a GPU are needed, a GPU here has {there}; {remedy}"

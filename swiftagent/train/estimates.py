@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from swiftagent.io.yaml_file import plain_value
 from swiftagent.models.files import read_object
 from swiftagent.models.known import ModelShape
 from swiftagent.train.options import TABLES
@@ -61,10 +62,14 @@ def estimate(
     weights = _weight_bytes(shape, options, dtype)
     # DeepSpeed keeps a float32 master beside two moments; without it the moments have the type of what is trained.
     kept = dtype if full else BYTES[str(options.get("lora_dtype") or "float32")]
-    optimizer = trainable * (12 if stage and kept == 2 else 2 * kept)
+    optim = str(options.get("optim", ""))
+    moments = (
+        0 if re.search("adafactor|lomo|sgd|galore|muon", optim) else 2 if re.search("[48]bit", optim) else 2 * kept
+    )
+    optimizer = trainable * (12 if stage and kept == 2 else moments)
     gradients = trainable * kept
     share = max(1, gpus)
-    host = trainable * OFFLOADED * states_out + weights * weights_out
+    host = trainable * OFFLOADED * (states_out == "cpu") + weights * (weights_out == "cpu")
     tensors = {
         "weights": min(weights, 2 * LIVE) if weights_out else weights / share if stage >= 3 else weights,
         "adapters": 0 if full else trainable * kept / (share if stage >= 3 else 1),
@@ -104,31 +109,38 @@ def adapter_parameters(shape: ModelShape, options: dict[str, Any]) -> int:
     return count
 
 
-def zero(options: dict[str, Any]) -> tuple[int, bool, bool]:
-    """Of DeepSpeed, by a mapping, a file or ms-swift's name ("zero3_offload"): its stage, 1, 2 or 3, or 0 where every
-    GPU holds everything; and whether the optimizer's states, and the weights, are kept outside the GPUs. FSDP shards
-    like stage 3."""
+def zero(options: dict[str, Any]) -> tuple[int, str, str]:
+    """Of DeepSpeed, by a mapping, JSON, a file or ms-swift's name ("zero3_offload"): its stage, 1, 2 or 3, or 0 where
+    every GPU holds everything; and where outside the GPUs the optimizer's states, and the weights, are kept: "cpu",
+    "nvme" or "". FSDP shards like stage 3."""
     if options.get("fsdp"):
-        return 3, False, False
+        return 3, "", ""
     named = options.get("deepspeed") or ""
     if found := re.fullmatch(r"zero(\d)(_offload)?", str(named)):
-        return int(found[1]), bool(found[2]), found[0] == "zero3_offload"
-    mapping = named if isinstance(named, dict) else read_object(Path(named))
-    chosen = mapping.get("zero_optimization") or {}
-    devices = ((chosen.get(f"offload_{what}") or {}).get("device", "none") for what in ("optimizer", "param"))
-    states, weights = (device != "none" for device in devices)
-    return int(chosen.get("stage", 0)), states, weights
+        return int(found[1]), "cpu" if found[2] else "", "cpu" if found[0] == "zero3_offload" else ""
+    text = str(named).lstrip()
+    mapping = named if isinstance(named, dict) else plain_value(text) if text[:1] == "{" else read_object(Path(text))
+    chosen = _inner(mapping, "zero_optimization")
+    devices = [str(_inner(chosen, f"offload_{what}").get("device", "none")) for what in ("optimizer", "param")]
+    states, weights = ("" if device == "none" else device for device in devices)
+    stage = chosen.get("stage")
+    return stage if isinstance(stage, int) else 0, states, weights
+
+
+def _inner(mapping: Any, name: str) -> dict[str, Any]:
+    found = mapping.get(name) if isinstance(mapping, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 def _weight_bytes(shape: ModelShape, options: dict[str, Any], dtype: int) -> float:
-    bits = options.get("quant_bits") or shape.bits
-    if bits not in QUANTIZED:
+    bits = int(options.get("quant_bits") or (8 if options.get("quant_method") == "fp8" else shape.bits))
+    if not bits:
         return float(shape.parameters * dtype)
     embeddings = (1 if shape.tied else 2) * shape.vocabulary * shape.hidden
     linears = sum(linear.count * linear.rows * linear.columns for linear in shape.linears)
     # What was quantized before may be a mixture of experts; what is quantized now are the linear layers.
     quantized = shape.parameters - embeddings if shape.bits else linears
-    return quantized * QUANTIZED[int(bits)] + (shape.parameters - quantized) * dtype
+    return quantized * QUANTIZED.get(bits, bits / 8 + 1 / 64) + (shape.parameters - quantized) * dtype
 
 
 class Effort(msgspec.Struct, frozen=True):

@@ -36,6 +36,7 @@ def calls_and_settings(text: str, name: str, calls: Mapping[str, ScriptCall]) ->
     """The names of what a script calls, and the settings of those calls that the table knows. Raises ConfigError."""
     try:
         tree = ast.parse(text)
+        made = list(_calls_of(tree))
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise ConfigError(f"{name}: not Python that can be read: {error}") from None
     known: dict[str, Any] = {}
@@ -45,7 +46,7 @@ def calls_and_settings(text: str, name: str, calls: Mapping[str, ScriptCall]) ->
             known[variable.id] = _literal(node.value, known)
     settings: dict[str, Any] = {}
     called = set()
-    for call in _calls_of(tree):
+    for call in made:
         word = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
         called.add(word)
         # A tokenizer's from_pretrained names the same model; the first that is named is the one that trains.

@@ -226,10 +226,7 @@ def is_foreign(settings: Mapping[str, Any]) -> bool:
 
 def _of_script(text: str, name: str) -> Foreign:
     calls = foreign_names().calls
-    try:
-        called, settings = calls_and_settings(text, name, calls)
-    except RecursionError:
-        raise ConfigError(f"{name}: its calls are nested too deeply to be read") from None
+    called, settings = calls_and_settings(text, name, calls)
     settings = {key: value for key, value in settings.items() if value is not None}
     if other := next(filter(_OTHER_TRAININGS.fullmatch, called), None):
         raise ConfigError(f"{name}: {other}: {_ONE_TRAINING}")

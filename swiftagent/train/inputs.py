@@ -45,13 +45,14 @@ def resolve(config: Config, machine: Machine) -> Inputs:
     """Look at everything that the config names."""
     files, val = tuple(local_files(config.data)), validation_files(config)
     there = next((path for path in files if path.is_file()), None)
-    json = read_object(Path(config.model) / "config.json") or None
+    folder = local_folder(config.model)
+    json = read_object(folder / "config.json") if folder else None
     # Where no file is there yet, `swiftagent mix` will write it, with channels.
     row = first_row(there) if there else {"channel": ""}
     return Inputs(
         config=config, machine=machine, files=files, val=val, val_files=tuple(local_files(val)), first_row=row,
         model=known_model(config.model, config.train), shape=shape_of(json) if json else known_shape(config.model),
-        folder=local_folder(config.model),
+        folder=folder,
     )  # fmt: skip
 
 

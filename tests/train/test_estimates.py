@@ -83,10 +83,10 @@ def test_stage_is_read_from_the_name(options: dict, stage: int):
 def test_a_deepspeed_configuration_is_read_and_not_its_name(tmp_path: Path):
     path = tmp_path / "run2026.json"
     path.write_text('{"zero_optimization": {"stage": 3, "offload_optimizer": {"device": "cpu"}}}')
-    assert zero({"deepspeed": str(path)}) == (3, True, False)
-    assert zero({"deepspeed": "zero2_offload"}) == (2, True, False)
-    assert zero({"deepspeed": "zero3_offload"}) == (3, True, True)
-    assert zero({}) == (0, False, False)
+    assert zero({"deepspeed": str(path)}) == (3, "cpu", "")
+    assert zero({"deepspeed": "zero2_offload"}) == (2, "cpu", "")
+    assert zero({"deepspeed": "zero3_offload"}) == (3, "cpu", "cpu")
+    assert zero({}) == (0, "", "")
 
 
 def test_offloading_moves_states_to_the_machine():
@@ -124,3 +124,21 @@ def test_self_distillation_holds_the_logits_of_two_models(by_tokens: bool):
     plain, distilled = (estimate(seven, {}, **sizes, distilled=value).activations for value in (False, True))
     logits = 8192 * seven.vocabulary  # whole, also where the plain loss makes 1,024 at once
     assert distilled - plain == logits * (10 + 16) - (1024 if by_tokens else 8192) * seven.vocabulary * 10
+
+
+def test_deepspeed_as_people_write_it():
+    assert zero({"deepspeed": '{"zero_optimization": {"stage": 3}}'}) == (3, "", "")
+    assert zero({"deepspeed": {"zero_optimization": {"stage": "auto", "offload_optimizer": "cpu"}}}) == (0, "", "")
+    assert zero({"deepspeed": {"zero_optimization": True}}) == (0, "", "")
+    nvme = {"zero_optimization": {"stage": 3, "offload_optimizer": {"device": "nvme"}}}
+    assert estimate(known_shape("Qwen2.5-32B"), {"tuner_type": "full", "deepspeed": nvme}, length=512, gpus=8).host == 0
+
+
+def test_optimizers_with_fewer_states_and_weights_of_fewer_bits_take_less():
+    def total(**options) -> float:
+        return estimate(known_shape("Qwen2.5-3B"), {"tuner_type": "full", **options}, length=512, gpus=1).total
+
+    assert total() > total(optim="paged_adamw_8bit") > total(optim="adafactor")
+    four, unknown = known_shape("a/Qwen2.5-32B-Instruct-quantized.w4a16"), known_shape("a/Qwen3-8B-MLX-6bit")
+    assert four is not None and four.bits == 4 and unknown is None
+    assert known_shape("google/gemma-3-12b-it-qat-int4-unquantized").bits == 0
