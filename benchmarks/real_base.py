@@ -232,7 +232,7 @@ def trained_tokens(rows: list[Encoded]) -> int:
 def rows_of(args: argparse.Namespace, size: Size, arm: Arm, engine: Any) -> tuple[Rows, Rows, Rows]:
     found = channels(mixed(args.work, args.data, arm.prompt, arm.augment))
     agent = (found["no-call"] if arm.no_call else []) + found["agent"]
-    agent = agent[: 6 * size.steps * size.agent]  # a sixth to a third may be short enough
+    agent = agent[: 6 * size.steps * size.agent]  # long ones are left out
     if arm.thoughts != "as is":
         agent = [thinking(row, arm.thoughts) for row in agent]
     chat = found["general"][: round(size.steps * size.agent * 1.2)] if arm.ratio else []

@@ -63,9 +63,7 @@ def estimate(
     # DeepSpeed keeps a float32 master beside two moments; without it the moments have the type of what is trained.
     kept = dtype if full else BYTES[str(options.get("lora_dtype") or "float32")]
     optim = str(options.get("optim", ""))
-    moments = (
-        0 if re.search("adafactor|lomo|sgd|galore|muon", optim) else 2 if re.search("[48]bit", optim) else 2 * kept
-    )
+    moments = 0 if re.search("adafactor|lomo|sgd|galore", optim) else 2 if re.search("[48]bit", optim) else 2 * kept
     optimizer = trainable * (12 if stage and kept == 2 else moments)
     gradients = trainable * kept
     share = max(1, gpus)

@@ -105,6 +105,14 @@ def test_a_server_is_asked_by_its_own_name_for_the_model(swiftagent: Callable[..
     assert json.loads((tmp_path / "mix.manifest.json").read_text())["tokens_are"] == "estimated"
 
 
+def test_a_mix_without_chat_asks_for_nothing(swiftagent: Callable[..., object], tmp_path: Path):
+    words = ["mix", "--agent", "3", "--agent-source", shipped("datasets") / "agent_calculation.jsonl", "--general", "0"]
+    server = ["--rewrite-general", "--model", "served/name", "--base-url", "http://127.0.0.1:9/v1"]
+    done = swiftagent(*words, *server, "-o", "mix.jsonl")
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "mix.manifest.json").read_text())["rewritten"]["rows"] == 0
+
+
 class BreaksOff(ScriptedEngine):
     """Refuses one question as too long, cuts one, and is gone after sixteen others."""
 

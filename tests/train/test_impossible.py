@@ -122,6 +122,29 @@ def test_memory_is_weighed_on_a_cpu_that_is_asked_for_and_what_cannot_be_weighed
     assert unknown == "memory and hours are not estimated: the size of owner/unheard-of is not known here"
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["model=tiny", "target_modules=[q_proj, v_proj, c_attn]"],  # a list for several families
+        ["model=Qwen/Qwen2.5-3B-Instruct", "tuner_type=full", "optim=adafactor"],
+        ["model=Qwen/Qwen2.5-7B-Instruct", "tuner_type=full", "freeze_parameters_ratio=0.9"],
+        ["model=a/Qwen2.5-14B-Instruct-quantized.w4a16"],
+        ["eval_steps=0", "eval_strategy=no"],
+    ],
+)
+def test_what_runs_is_not_refused(words: list[str], here: Path):
+    inputs = resolve(load("qwen7b_agent_1gpu", ["data=chat.jsonl", *words]), ONE_GPU)
+    problems = examine(inputs, plan(inputs, here / "x"), "off").problems
+    assert not any(fact in problem for problem in problems for fact in ("memory:", "did you mean", "out of range"))
+
+
+def test_a_validation_file_that_nobody_reads_is_one_problem(here: Path):
+    Path("odd.jsonl").write_text('{"messages": 7}\n')
+    words = ["data=chat.jsonl", "val=odd.jsonl", "eval_calls=5"]
+    inputs = resolve(load("qwen7b_agent", words), ONE_GPU)
+    assert any("eval_calls" in problem for problem in examine(inputs, plan(inputs, here / "x"), "off").problems)
+
+
 def test_steps_that_match_are_no_problem(here: Path):
     for each, every in ((100, 200), (0.1, 0.3), (1, 1)):
         words = ["data=chat.jsonl", "val=chat.jsonl", "load_best_model_at_end=true"]
