@@ -51,9 +51,12 @@ def test_silence_is_broken_by_what_is_being_done(monkeypatch: pytest.MonkeyPatch
             sys.stderr = kept
         with console.progress("measuring", 3) as stage:
             stage.advance(2)
-            time.sleep(0.25)  # not until the next line is due, which would be of either stage
+            said, end = "", time.monotonic() + 20
+            while "measuring" not in said and time.monotonic() < end:
+                time.sleep(0.01)
+                said += capsys.readouterr().err
     time.sleep(0.3)
-    lines = capsys.readouterr().err.splitlines()
+    lines = (said + capsys.readouterr().err).splitlines()
     assert lines[0] == "loading 0 s"
     assert lines[-1].startswith("measuring 2 of 3, ")
     assert {line.split()[0] for line in lines} == {"loading", "measuring"}  # and nothing after its end

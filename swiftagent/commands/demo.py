@@ -24,6 +24,8 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from swiftagent import console
 from swiftagent.commands import demo_plan
 from swiftagent.commands import eval as eval_command
@@ -121,7 +123,8 @@ def _train(plan: DemoPlan, again: bool) -> Path:
     from swiftagent.train.runs import Run, all_runs
 
     mark, words = plan.data / "trained.txt", plan.sft_words()
-    made_of = (repr(words).encode(), plan.mix.read_bytes(), find(demo_plan.BASES[plan.base].config).read_bytes())
+    anywhere = msgspec.structs.replace(plan, out=plan.out.resolve()).sft_words()
+    made_of = (repr(anywhere).encode(), plan.mix.read_bytes(), find(demo_plan.BASES[plan.base].config).read_bytes())
     wanted = hashlib.sha256(b"".join(made_of)).hexdigest()
     ours = (run for run in all_runs(plan.out) if run.name.startswith(demo_plan.RUN_NAME) and run.checkpoint_best)
     known = next(ours, None) if mark.is_file() and mark.read_text() == wanted and not again else None

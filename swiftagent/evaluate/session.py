@@ -196,7 +196,7 @@ def let_write(
             model = target.models[name]
             engine = _load(model) if shared is None else shared.without_adapter() if name == "base" else shared
             try:
-                with progress(f"{name}: {model.name}", total=len(works)) as bar:
+                with progress(f"{name}: {model.name}", total=len(log.lacking(name, works))) as bar:
                     how = options.step_tokens, options.at_a_time, options.stop
                     Writer(name, engine, log, _grammar(options), *how).finish(works, bar.advance)
             finally:

@@ -127,9 +127,8 @@ class Writer:
     stop: bool = True
 
     def finish(self, works: Sequence[Writing], done: Done) -> None:
-        """Write the entries that the log does not hold yet."""
+        """Write the entries that the log does not hold yet; done: called with 1 for each."""
         left = self.log.lacking(self.name, works)
-        done(len(works) - len(left))
         for temperature, part in groupby(left, key=lambda work: work.temperature):
             jobs = [partial(work.job, self) for work in part]
             for entry in finish_all(jobs, CachedEngine(self.engine, temperature), self.at_a_time):
