@@ -49,18 +49,6 @@ DECIDED = {
     "a": "Exact masks stay the default. Without them a tool is called where none is needed, in every seed, and the "
     "model expects the results that it was trained on (bits per byte of results); calls where one is needed do not "
     "differ in every seed.",
-    "d": "Keeping what it knew: chat as it is, written by the base, none, self-distilled, a weaker adapter",
-    "c": "The learning rate and the rank of a LoRA (alpha 32)",
-    "b": "Agent rows to chat rows, and rows that want no call",
-    "f": "How the prompt lists tools",
-    "e": "What thoughts and calls weigh in the loss",
-    "g": "Augmentation: names and order of tools varied in half of the rows",
-    "h": "Thoughts before calls: as in the data (nearly half of the calls have one), none, short, long",
-}
-# What was made of the runs of size "cpu", by question: a reading of the tables, the one thing that is typed by hand.
-DECIDED = {
-    "a": "Exact masks stay the default. A model that was trained on results expects them (bits per byte of results); "
-    "what that does to its calls these runs do not decide.",
     "d": "`configs/agent_best.yaml` has the chat of its mix written by the base (`mix --rewrite-general`). Others "
     "found the same of 7B models: Yang et al., *Self-Distillation Bridges Distribution Gap in Language Model "
     "Fine-Tuning* (ACL 2024), and Huang et al., *Mitigating Catastrophic Forgetting in Large Language Models with"
