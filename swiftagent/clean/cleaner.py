@@ -18,8 +18,8 @@ from swiftagent.errors import ConfigError, RowError
 from swiftagent.io.workers import Workers
 from swiftagent.tools.toolbox import open_toolbox
 from swiftagent.trajectory.schema import faults
-from swiftagent.trajectory.types import Call, Event, Thought, Tool, Trajectory, last_trained_step
-from swiftagent.trajectory.wellformed import Policy, mask_steps, parse_policy, trim
+from swiftagent.trajectory.types import Call, Event, Thought, Tool, Trajectory
+from swiftagent.trajectory.wellformed import Policy, last_trained_step, mask_steps, parse_policy, trim
 
 
 class Cleaner:
