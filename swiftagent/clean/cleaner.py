@@ -65,9 +65,7 @@ class Cleaner:
 
     def _refuse_unknown(self, renames: Renames) -> None:
         """A rename to a tool that is not one of today's would mask its calls as stale."""
-        named = {
-            place.partition(".")[0] for keys in (renames.arguments, renames.values, renames.units) for place in keys
-        }
+        named = {place.partition(".")[0] for place in (*renames.arguments, *renames.values, *renames.units)}
         if unknown := sorted({*renames.tools.values(), *named} - set(self.today)):
             known = ", ".join(sorted(self.today)) or "none that enough rows declare alike; name them with --tools"
             raise ConfigError(f"--map: {', '.join(unknown)}: no tool of today, which are {known}")

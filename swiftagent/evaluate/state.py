@@ -198,11 +198,8 @@ def evaluate_state(target: Target, options: EvaluationOptions, folder: Path | No
     files = options.state or [str(path) for path in sorted(shipped("datasets").glob("state_*.yaml"))]
     tasks = read_tasks(files)[: options.limit]
     folder = folder or target.folder
-    settings = {
-        "tasks": msgspec.to_builtins(tasks),
-        "tools": [sha256_of(path) for path in sorted({task.tools for task in tasks})],
-        "temperature": options.temperature,
-    }
+    tools = [sha256_of(path) for path in sorted({task.tools for task in tasks})]
+    settings = {"tasks": msgspec.to_builtins(tasks), "tools": tools, "temperature": options.temperature}
     works = [
         Writing("state", name := f"{task.id}#{trial}", partial(_run, task, name), options.temperature * (trial > 1))
         for trial in range(1, options.trials + 1)

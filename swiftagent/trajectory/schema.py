@@ -28,10 +28,8 @@ _CODES = {
     "const": "bad-enum",
 }
 # Where one of these stands, names that `properties` lacks are for the validator to judge.
-_OPEN = (
-    *("additionalProperties", "patternProperties", "anyOf", "oneOf", "allOf", "$ref", "if", "unevaluatedProperties"),
-    *("dependentSchemas",),
-)
+_OPEN: tuple[str, ...] = ("additionalProperties", "unevaluatedProperties", "patternProperties", "dependentSchemas")
+_OPEN += ("anyOf", "oneOf", "allOf", "$ref", "if")
 _UNTYPED = frozenset(("description", "title", "default", "examples", "example"))
 _LARGEST = 100_000  # subschemas that references may expand to
 _BACKTRACKS = 100_000  # of a pattern with lookaround; all others are matched in linear time
