@@ -132,7 +132,9 @@ class OpenAIEngine:
             for wait in (*BUSY_WAITS, None):
                 with self._client.stream("POST", self.base_url + path, json=body) as reply:
                     if reply.status_code in BUSY and wait is not None:
-                        time.sleep(_asked_wait(reply) or wait)
+                        # What the server asks for, at most a minute.
+                        asked = reply.headers.get("retry-after", "")
+                        time.sleep((min(60.0, float(asked)) if asked.isdigit() else 0.0) or wait)
                         continue
                     if reply.status_code >= 400:
                         # The beginning is enough for a reason.
@@ -164,12 +166,6 @@ class OpenAIEngine:
             raise UnsupportedRequest(reason)
         problem = f"{self.base_url}: HTTP {reply.status_code}: {reason}"
         raise self._given_up(problem) if reply.status_code in (400, 413, 422, 500) else SetupError(problem)
-
-
-def _asked_wait(reply: httpx.Response) -> float:
-    """Seconds that a busy server asks to wait, at most a minute; 0 where it does not say."""
-    given = reply.headers.get("retry-after", "")
-    return min(60.0, float(given)) if given.isdigit() else 0.0
 
 
 def _message(value: Any) -> str:

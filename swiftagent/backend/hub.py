@@ -181,10 +181,8 @@ class _ModelScope:
 
     def list_files(self, dataset: str, revision: str) -> tuple[str, list[Listed]]:
         found = self._api.list_repo_files(dataset, "dataset", revision=revision or None)
-        files = [
-            Listed(file.path, file.size or 0, (file.sha256 or "").lower()) for file in found if file.type != "tree"
-        ]
-        return revision or "master", files
+        files = [file for file in found if file.type != "tree"]
+        return revision or "master", [Listed(one.path, one.size or 0, (one.sha256 or "").lower()) for one in files]
 
     def download(self, dataset: str, revision: str, file: Listed) -> Path:
         wanted: dict[str, Any] = {"expected_sha256": file.sha256 or None, "file_size": file.size or None}

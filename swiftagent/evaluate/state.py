@@ -22,6 +22,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from functools import partial
 from math import comb
 from pathlib import Path
@@ -115,8 +116,7 @@ def read_tasks(paths: Sequence[str]) -> list[StateTask]:
     if problems or not found:
         raise ConfigError(problems or f"{', '.join(paths)}: no task; list one below tasks")
     for path in dict.fromkeys(task.tools for task in tasks):
-        tools = StatefulTools(path)
-        with tools:
+        with closing(StatefulTools(path)) as tools:
             for task in tasks:
                 if task.tools == path:
                     tools.begin(task)
@@ -216,8 +216,7 @@ def _run(task: StateTask, run: str, writer: Writer) -> Job[Entry]:
     """One run of a task with tools of its own, which no other run shares."""
     faults: list[str] = []
     limits = Limits(step_tokens=writer.step_tokens)
-    tools = StatefulTools(task.tools)
-    with tools:
+    with closing(StatefulTools(task.tools)) as tools:
         tools.begin(task)
         talk = start(tools.specs, task.system)
         try:

@@ -88,14 +88,11 @@ def flat_parameters(schema: dict[str, Any]) -> list[dict[str, Any]]:
     properties = schema.get("properties")
     required = schema.get("required")
     required = required if isinstance(required, list) else []
-    return [
-        {
-            "name": name,
-            "description": value.get("description", "") if isinstance(value, dict) else "",
-            "required": "True" if name in required else "False",
-        }
-        for name, value in (properties if isinstance(properties, dict) else {}).items()
-    ]
+    listed = []
+    for name, value in (properties if isinstance(properties, dict) else {}).items():
+        about = value.get("description", "") if isinstance(value, dict) else ""
+        listed.append({"name": name, "description": about, "required": str(name in required)})
+    return listed
 
 
 def schema_of_flat_parameters(parameters: list[Any]) -> dict[str, Any]:

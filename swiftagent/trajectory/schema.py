@@ -71,11 +71,9 @@ def faults(schema: dict[str, Any], arguments: Any) -> Sequence[ArgumentFault]:
     found = [ArgumentFault("missing-argument", name, f"missing required parameter {name!r}") for name in missing]
     if checker.known is not None and not checker.known.issuperset(arguments):
         takes = ", ".join(map(repr, schema.get("properties") or ())) or "no parameters"
-        found += [
-            ArgumentFault("unknown-argument", name, f"unknown parameter {name!r}, it takes {takes}")
-            for name in arguments
-            if name not in checker.known
-        ]
+        for name in arguments:
+            if name not in checker.known:
+                found.append(ArgumentFault("unknown-argument", name, f"unknown parameter {name!r}, it takes {takes}"))
     try:
         if checker.validator is not None and not checker.validator.is_valid(arguments):
             found += _validator_faults(checker.validator, arguments, {fault.code for fault in found})

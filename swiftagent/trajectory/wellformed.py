@@ -114,9 +114,7 @@ def check(trajectory: Trajectory, policy: Policy = DEFAULT) -> Trajectory:
             notes.append("inferred-tools")
     if notes:
         _refuse(notes, policy)
-    elif (
-        events is trajectory.events and tools is trajectory.tools and type(events[-1]) is Answer and events[-1].trained
-    ):
+    elif events is trajectory.events and type(events[-1]) is Answer and events[-1].trained:
         return trajectory
     return trim(msgspec.structs.replace(trajectory, events=events, tools=tools, repairs=tuple(notes)), policy)
 
