@@ -72,10 +72,8 @@ class Ratios(msgspec.Struct, frozen=True):
         it."""
         sums = _summed(self.clusters, self.values)
         values, drawn = _ratios(sums.sum(axis=0)), _ratios(resampled_sums(sums, seed, resamples))
-        return {
-            name: _estimate(values[i], drawn[:, i], sums[:, 1, i], name not in not_shares)
-            for i, name in enumerate(self.metrics)
-        }
+        named = enumerate(self.metrics)
+        return {name: _estimate(values[i], drawn[:, i], sums[:, 1, i], name not in not_shares) for i, name in named}
 
 
 def _estimate(value: float, drawn: Array, out_of: Array, is_share: bool) -> MetricEstimate:
