@@ -87,10 +87,9 @@ def evaluate_models(target: Target, options: EvaluationOptions, folder: Path | N
     files = read_gold(data)
     seen = read_seen(training) if training else None
     if seen is None and target.run is not None and not options.quiet:
-        about = (
+        warn(
             "the run's training data is not here, so rows that were trained on are not found (--training FILE gives it)"
         )
-        warn(about)
     # A split of a mix may share short rows with it (self-cognition is repeated there), which the user did not choose:
     # they are left out rather than refused.
     gold = gold_from(files.rows, limit=options.limit, seen=seen, drop_trained=options.drop_trained or not options.data)

@@ -198,7 +198,7 @@ def _bytes_as(folder: Path, dtype: str) -> int:
     tensors = [weights.get_slice(name) for weights in opened for name in weights.keys()]  # noqa: SIM118 (not a dict)
     # Two 4-bit weights in a byte.
     count = sum(math.prod(tensor.get_shape()) * (1 + (tensor.get_dtype() == "U8")) for tensor in tensors)
-    return count * (4 if dtype == "float32" else 2)
+    return int(count) * (4 if dtype == "float32" else 2)
 
 
 def _untie_if_adapted(model: Any, adapter: Path) -> bool:

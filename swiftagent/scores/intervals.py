@@ -65,7 +65,7 @@ class Ratios(msgspec.Struct, frozen=True):
     def values(self) -> Array:
         """steps x (reached, out of) x metrics."""
         rows = [[each.get(name, (0.0, 0.0)) for name in self.metrics] for each in self.parts]
-        return np.array(rows, float).reshape(len(rows), len(self.metrics), 2).swapaxes(1, 2)
+        return np.swapaxes(np.array(rows, float).reshape(len(rows), len(self.metrics), 2), 1, 2)
 
     def estimates(self, *, seed: int = 0, resamples: int = RESAMPLES, not_shares: Collection[str] = ()) -> Metrics:
         """Each metric with its interval and n: the sum of its out-of; of `not_shares`, the number of clusters that have
