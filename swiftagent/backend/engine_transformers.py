@@ -86,8 +86,7 @@ class TransformersEngine:
             held, common = self._find(ids)
             held.used, usage.prefilled = time.monotonic(), len(ids) - common
             logits = self._forward(held, ids[common:])
-            choose = self._chooser(sampling)
-            guide = Guide(self.tokenizer, self._vocabulary, sampling.forms) if sampling.forms else None
+            choose, guide = self._chooser(sampling), self._guide(sampling.forms)
             while not row.ended_by:
                 token = guide.forced() if guide else None
                 if token is None:
@@ -222,6 +221,9 @@ class TransformersEngine:
 
         size = self.model.config.get_text_config().vocab_size
         return from_tokenizer(self.tokenizer, n_vocab=max(size, len(self.tokenizer)))
+
+    def _guide(self, forms: tuple[Form, ...]) -> Guide | None:
+        return Guide(self.tokenizer, self._vocabulary, forms) if forms else None
 
 
 def _load(loading: Loading) -> tuple[Any, Any]:

@@ -49,7 +49,7 @@ def prepare(subject: TunedModel, allow_differences: bool = False) -> Prepared:
     # The subject has both: those of the training may be a folder that is gone.
     settings = {name: value for name, value in subject.settings.items() if name not in ("model", "template")}
     with open_trainer(model, subject.template, settings) as trainer:
-        prepared, rows = _templates_of(subject, trainer)
+        prepared, rows = templates_of(subject, trainer)
         if rows:
             chat, go = prepared.chat_template or trainer.tokenizer.chat_template, prepared.go_template
             cases = partial(check.prompt_cases, rows, prepared.style, prepared.language)
@@ -61,11 +61,13 @@ def prepare(subject: TunedModel, allow_differences: bool = False) -> Prepared:
     return prepared
 
 
-def _templates_of(subject: TunedModel, trainer: Trainer) -> tuple[Prepared, list[Record]]:
-    """The templates, and rows to compare; none where no data is known or no template can be written."""
+def templates_of(
+    subject: TunedModel, trainer: Trainer, most: int = 4 * check.CONVERSATIONS
+) -> tuple[Prepared, list[Record]]:
+    """The templates, and up to `most` rows to compare; none where no data is known or no template can be written."""
     prepared = Prepared(trainer.template_name, templates.stop_words(trainer.tokenizer, is_react=subject.react))
     read = check.records_of if subject.react else _native_rows
-    rows = read(Path(subject.data), 4 * check.CONVERSATIONS) if subject.data else []
+    rows = read(Path(subject.data), most) if subject.data else []
     try:
         (_react if subject.react else _native)(prepared, subject, trainer, rows)
     # It can still be merged, and `swiftagent serve` writes its prompts itself.
