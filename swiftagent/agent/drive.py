@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, cast
 
 import msgspec
 
@@ -111,8 +111,7 @@ def finish(job: Generator[Asked, Given, Result], answer: Callable[[Asked], Given
             else:
                 request = job.send(given)
     except StopIteration as done:
-        result: Result = done.value
-        return result
+        return cast(Result, done.value)
 
 
 class Dialog(msgspec.Struct):

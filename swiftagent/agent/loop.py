@@ -16,7 +16,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Generator, Sequence
 from math import inf
-from typing import Any, TypeVar, Union
+from typing import Any, TypeVar, Union, cast
 
 import msgspec
 
@@ -324,8 +324,7 @@ def driven(
                 case Progress(event=event, error=error):
                     watch(event, error)
     except StopIteration as done:
-        result: Turn = done.value
-        return result
+        return cast(Turn, done.value)
 
 
 def start(tools: tuple[Tool, ...] = (), system: str = "") -> Trajectory:

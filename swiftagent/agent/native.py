@@ -57,8 +57,7 @@ class Native:
 
 def native_messages(events: tuple[Event, ...]) -> list[Message]:
     """Events as ms-swift's messages, by the writer that wrote the training data."""
-    messages: list[Message] = render(Trajectory(events))[0]["messages"]
-    return messages
+    return list(render(Trajectory(events))[0]["messages"])
 
 
 def sent_before(row: dict[str, Any], step: int) -> tuple[list[Message], tuple[Tool, ...]]:

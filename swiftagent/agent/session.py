@@ -62,7 +62,8 @@ class Session(msgspec.Struct):
                 self.dialog.reset()
                 console.say("forgotten")
             case "/undo":
-                self._undo()
+                turns = self.dialog.turns
+                console.say(f"forgotten: {turns.pop().question}" if turns else "nothing to undo")
             case "/save":
                 self._save(rest.strip())
             case _:
@@ -79,10 +80,6 @@ class Session(msgspec.Struct):
             return
         own = [event.text for event in before.events if isinstance(event, System)]
         console.say("\n".join(own) or "none of your own")
-
-    def _undo(self) -> None:
-        turns = self.dialog.turns
-        console.say(f"forgotten: {turns.pop().question}" if turns else "nothing to undo")
 
     def _save(self, path: str) -> None:
         if not path:

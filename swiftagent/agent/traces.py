@@ -14,7 +14,8 @@ from swiftagent.formats.writers.openai import render
 from swiftagent.io.jsonl import encode, writing
 from swiftagent.trajectory.prompts import PromptStyle
 from swiftagent.trajectory.record import to_record
-from swiftagent.trajectory.types import Call, Event, Thought, Trajectory, trim_untrained_tail
+from swiftagent.trajectory.types import Call, Event, Thought, Trajectory
+from swiftagent.trajectory.wellformed import trim_untrained_tail
 
 
 def trace(turn: Turn) -> dict[str, Any]:

@@ -41,10 +41,8 @@ class TextDecoder:
         return self._decode(self.start, len(self.ids))[len(self._decode(self.start, self.decoded)) :]
 
     def _decode(self, start: int, end: int) -> str:
-        text: str = self.tokenizer.decode(
-            self.ids[start:end], skip_special_tokens=False, clean_up_tokenization_spaces=False
-        )
-        return text
+        ids = self.ids[start:end]
+        return str(self.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
 
 class BatchRow:

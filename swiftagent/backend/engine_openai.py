@@ -99,9 +99,7 @@ class OpenAIEngine:
         body: dict[str, Any] = {"messages": chat_messages(messages)}
         if tools:
             # Servers refuse an empty schema.
-            body["tools"] = [
-                function_tool(tool if tool.parameters else replace(tool, parameters=_ANY)) for tool in tools
-            ]
+            body["tools"] = [function_tool(replace(tool, parameters=tool.parameters or _ANY)) for tool in tools]
         elif way == "user":
             body["messages"] = results_as_user(messages)
         elif body["messages"][-1]["role"] == "assistant":
@@ -134,7 +132,9 @@ class OpenAIEngine:
             for wait in (*BUSY_WAITS, None):
                 with self._client.stream("POST", self.base_url + path, json=body) as reply:
                     if reply.status_code in BUSY and wait is not None:
-                        time.sleep(_asked_wait(reply) or wait)
+                        # What the server asks for, at most a minute.
+                        asked = reply.headers.get("retry-after", "")
+                        time.sleep((min(60.0, float(asked)) if asked.isdigit() else 0.0) or wait)
                         continue
                     if reply.status_code >= 400:
                         # The beginning is enough for a reason.
@@ -148,7 +148,10 @@ class OpenAIEngine:
             ) from error
 
     def _refuse(self, way: str, reply: httpx.Response) -> None:
-        reason = _reason(reply)
+        try:
+            reason = _message(reply.json())
+        except ValueError:
+            reason = reply.text[:300]
         if reply.status_code == 500 and way == "completions-ids" and "valid string" in reason:
             # llama-cpp-python's way of saying that it takes no ids. It also punishes repeated tokens, which spoils
             # copied names.
@@ -163,19 +166,6 @@ class OpenAIEngine:
             raise UnsupportedRequest(reason)
         problem = f"{self.base_url}: HTTP {reply.status_code}: {reason}"
         raise self._given_up(problem) if reply.status_code in (400, 413, 422, 500) else SetupError(problem)
-
-
-def _asked_wait(reply: httpx.Response) -> float:
-    """Seconds that a busy server asks to wait, at most a minute; 0 where it does not say."""
-    given = reply.headers.get("retry-after", "")
-    return min(60.0, float(given)) if given.isdigit() else 0.0
-
-
-def _reason(reply: httpx.Response) -> str:
-    try:
-        return _message(reply.json())
-    except ValueError:
-        return reply.text[:300]
 
 
 def _message(value: Any) -> str:

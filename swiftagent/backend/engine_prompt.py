@@ -53,8 +53,7 @@ class PromptEncoder:
 
     def text(self, messages: list[Message]) -> str:
         """The prompt as text, for servers that take no ids. Their tokenizer may split it in another way."""
-        decoded: str = self.tokenizer.decode(self.encode(messages), skip_special_tokens=False)
-        return decoded
+        return str(self.tokenizer.decode(self.encode(messages), skip_special_tokens=False))
 
     def call_frame(self) -> CallFrame | None:
         """The text around a native call in the agent template; None where its arguments are not JSON."""

@@ -177,9 +177,8 @@ class TransformersEngine:
         """Cut a cache back to `length`; False where its kind cannot be cut (sliding windows, recurrent states)."""
         if len(held.ids) == length:
             return True
-        if not self._croppable or any(
-            getattr(layer, "is_sliding", False) for layer in getattr(held.cache, "layers", ())
-        ):
+        layers = getattr(held.cache, "layers", ())
+        if not self._croppable or any(getattr(layer, "is_sliding", False) for layer in layers):
             return False
         try:
             held.cache.crop(length - len(held.ids))  # negative: how many tokens go
@@ -207,7 +206,10 @@ class TransformersEngine:
         def choose(logits: torch.Tensor) -> torch.Tensor:
             chances = torch.softmax(logits.float().cpu() / sampling.temperature, dim=-1)
             if sampling.top_p < 1:
-                chances = _likeliest(chances, sampling.top_p)
+                # Only the likeliest tokens that together reach this share.
+                ordered, places = chances.sort(descending=True)
+                kept = ordered * (ordered.cumsum(-1) - ordered < sampling.top_p)
+                chances = torch.zeros_like(chances).scatter(-1, places, kept)
             return torch.multinomial(chances, 1, generator=random)[..., 0].to(logits.device)
 
         return choose
@@ -222,13 +224,6 @@ class TransformersEngine:
 
     def _guide(self, forms: tuple[Form, ...]) -> Guide | None:
         return Guide(self.tokenizer, self._vocabulary, forms) if forms else None
-
-
-def _likeliest(chances: torch.Tensor, share: float) -> torch.Tensor:
-    """The chances, 0 for all but the likeliest tokens that together reach `share`."""
-    ordered, places = chances.sort(descending=True)
-    kept = ordered * (ordered.cumsum(-1) - ordered < share)
-    return torch.zeros_like(chances).scatter(-1, places, kept)
 
 
 def _load(loading: Loading) -> tuple[Any, Any]:

@@ -118,12 +118,8 @@ def _splits(hub: _ModelScope | _HuggingFace, dataset: str, revision: str, listed
         return {}
     try:
         subsets = json.loads(hub.download(dataset, revision, file).read_bytes())
-        return {
-            str(files["meta"]): str(split)
-            for splits in subsets.values()
-            for split, files in splits.items()
-            if isinstance(files.get("meta"), str)
-        }
+        pairs = [pair for splits in subsets.values() for pair in splits.items()]
+        return {files["meta"]: str(split) for split, files in pairs if isinstance(files.get("meta"), str)}
     except (ValueError, AttributeError, TypeError, KeyError):
         # A data file that bears the name of its dataset.
         return {}
@@ -181,10 +177,8 @@ class _ModelScope:
 
     def list_files(self, dataset: str, revision: str) -> tuple[str, list[Listed]]:
         found = self._api.list_repo_files(dataset, "dataset", revision=revision or None)
-        files = [
-            Listed(file.path, file.size or 0, (file.sha256 or "").lower()) for file in found if file.type != "tree"
-        ]
-        return revision or "master", files
+        files = [file for file in found if file.type != "tree"]
+        return revision or "master", [Listed(one.path, one.size or 0, (one.sha256 or "").lower()) for one in files]
 
     def download(self, dataset: str, revision: str, file: Listed) -> Path:
         wanted: dict[str, Any] = {"expected_sha256": file.sha256 or None, "file_size": file.size or None}
@@ -208,10 +202,8 @@ class _HuggingFace:
 
     def list_files(self, dataset: str, revision: str) -> tuple[str, list[Listed]]:
         about = self._api.dataset_info(dataset, revision=revision or None, files_metadata=True)
-        files = [
-            Listed(file.rfilename, file.size or 0, file.lfs.sha256 if file.lfs is not None else "")
-            for file in about.siblings or ()
-        ]
+        found = about.siblings or ()
+        files = [Listed(one.rfilename, one.size or 0, one.lfs.sha256 if one.lfs is not None else "") for one in found]
         return about.sha or revision or "main", files
 
     def download(self, dataset: str, revision: str, file: Listed) -> Path:

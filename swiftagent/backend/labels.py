@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import numpy as np
@@ -101,8 +101,7 @@ class RowSource:
         """The record as it stands in the file."""
         with self.path.open("rb") as file:
             file.seek(self.offsets[number])
-            record: Record = decode(file.readline())
-            return record
+            return cast(Record, decode(file.readline()))
 
     def _places(self) -> Sequence[int | None]:
         """Where each row of the file stands among the loaded ones; None for a row that ms-swift deleted."""

@@ -55,7 +55,11 @@ class Trainer:
         self.settings = settings
         with quiet():
             self._arguments = _arguments(model, settings, [])
-            self.processor = _processor(self._arguments)
+            try:
+                _, self.processor = self._arguments.get_model_processor(load_model=False)
+            except (OSError, ValueError) as error:
+                fact = f"its tokenizer cannot be loaded: {first_line(error)}"
+                raise SetupError(f"{_displayed(self._arguments.model)}: {fact}") from error
             self.template = self._arguments.get_template(self.processor)
             self.template.set_mode("train")
             self.serving = PromptEncoder(self._arguments.get_template(self.processor))
@@ -242,15 +246,6 @@ def with_adapter(model: Any, folder: Path) -> Any:
         # torch names the model in the first line and what does not fit in the second.
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise SetupError(f"{folder}: the adapter does not fit this base: {lines[min(1, len(lines) - 1)]}") from error
-
-
-def _processor(arguments: Any) -> Any:
-    try:
-        _, processor = arguments.get_model_processor(load_model=False)
-    except (OSError, ValueError) as error:
-        fact = f"its tokenizer cannot be loaded: {first_line(error)}"
-        raise SetupError(f"{_displayed(arguments.model)}: {fact}") from error
-    return processor
 
 
 def _displayed(model: str) -> str:

@@ -54,15 +54,14 @@ class TokenTexts:
     def __init__(self, tokenizer: Any) -> None:
         vocabulary = tokenizer.get_vocab()
         added = tokenizer.added_tokens_decoder
-        byte_level = "ByteLevel" in str(getattr(getattr(tokenizer, "backend_tokenizer", None), "decoder", None))
-        self.exact = byte_level
-        normalizer = tokenizer.backend_tokenizer.normalizer if byte_level else None
+        self.exact = "ByteLevel" in str(getattr(getattr(tokenizer, "backend_tokenizer", None), "decoder", None))
+        normalizer = tokenizer.backend_tokenizer.normalizer if self.exact else None
         # Qwen's composes accents (NFC).
         self.normalize = normalizer.normalize_str if normalizer is not None else None
         self.texts = [b""] * (1 + max([*vocabulary.values(), *added]))
         letters = {letter: byte for byte, letter in bytes_to_unicode().items()}
         for text, number in vocabulary.items():
-            self.texts[number] = _byte_level_bytes(text, letters) if byte_level else _metaspace_bytes(text)
+            self.texts[number] = _byte_level_bytes(text, letters) if self.exact else _metaspace_bytes(text)
         for number, token in added.items():
             self.texts[number] = token.content.encode()
         self.lengths = np.fromiter(map(len, self.texts), dtype=np.int64, count=len(self.texts))

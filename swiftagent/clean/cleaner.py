@@ -18,8 +18,8 @@ from swiftagent.errors import ConfigError, RowError
 from swiftagent.io.workers import Workers
 from swiftagent.tools.toolbox import open_toolbox
 from swiftagent.trajectory.schema import faults
-from swiftagent.trajectory.types import Call, Event, Thought, Tool, Trajectory, last_trained_step
-from swiftagent.trajectory.wellformed import Policy, mask_steps, parse_policy, trim
+from swiftagent.trajectory.types import Call, Event, Thought, Tool, Trajectory
+from swiftagent.trajectory.wellformed import Policy, last_trained_step, mask_steps, parse_policy, trim
 
 
 class Cleaner:
@@ -34,7 +34,11 @@ class Cleaner:
         self.versions: dict[str, list[Tool]] = defaultdict(list)
         for tool in survey.tools.values():
             self.versions[tool.name].append(tool)
-        self._refuse_unknown(renames)
+        # A rename to a tool that is not one of today's would mask its calls as stale.
+        named = {place.partition(".")[0] for place in (*renames.arguments, *renames.values, *renames.units)}
+        if unknown := sorted({*renames.tools.values(), *named} - set(self.today)):
+            known = ", ".join(sorted(self.today)) or "none that enough rows declare alike; name them with --tools"
+            raise ConfigError(f"--map: {', '.join(unknown)}: no tool of today, which are {known}")
         self.of_file, self.notes = findings_of_file(survey, like)
         if self.notes and actions["foreign-domain"] != "keep":
             raise ConfigError(f"--on foreign-domain={actions['foreign-domain']}: {self.notes[0]}")
@@ -62,15 +66,6 @@ class Cleaner:
             raise RowError(code, "nothing is left to train where its faulty steps are masked")
         row = msgspec.structs.replace(row, events=tuple(events), repairs=(*row.repairs, *dict.fromkeys(notes)))
         return trim(row, Policy(on=self.actions))
-
-    def _refuse_unknown(self, renames: Renames) -> None:
-        """A rename to a tool that is not one of today's would mask its calls as stale."""
-        named = {
-            place.partition(".")[0] for keys in (renames.arguments, renames.values, renames.units) for place in keys
-        }
-        if unknown := sorted({*renames.tools.values(), *named} - set(self.today)):
-            known = ", ".join(sorted(self.today)) or "none that enough rows declare alike; name them with --tools"
-            raise ConfigError(f"--map: {', '.join(unknown)}: no tool of today, which are {known}")
 
     def drain(self) -> list[dict[str, Any]]:
         """The decisions so far, once."""

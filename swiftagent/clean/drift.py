@@ -62,9 +62,8 @@ def has_changed(old: Tool, today: Tool) -> bool:
         return True
     if _required(old.parameters) != _required(today.parameters):
         return True
-    return any(
-        "enum" in slot and slot["enum"] != theirs.get(path, {}).get("enum", slot["enum"]) for path, slot in mine.items()
-    )
+    choices = {path: slot["enum"] for path, slot in mine.items() if "enum" in slot}
+    return any(enum != theirs.get(path, {}).get("enum", enum) for path, enum in choices.items())
 
 
 def _without_untyped(paths: Mapping[Path, Any], other: Mapping[Path, dict[str, Any]]) -> set[Path]:
@@ -101,9 +100,8 @@ def _is_about(old: Tool, today: Tool) -> bool:
     """Whether a description that two tools share is that of today's: not where their names do two things with one, and
     it speaks of the old name's alone, as that of DeleteReminder copied to ModifyReminder does."""
     mine, theirs = set(name_parts(old.name)), set(name_parts(today.name))
-    says_old, says_new = (
-        any(part[:4] in today.description.lower() for part in parts) for parts in (mine - theirs, theirs - mine)
-    )
+    about = today.description.lower()
+    says_old, says_new = (any(part[:4] in about for part in parts) for parts in (mine - theirs, theirs - mine))
     return not (mine & theirs and theirs - mine and says_old and not says_new)
 
 

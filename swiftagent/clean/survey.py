@@ -289,8 +289,7 @@ def _foreign(mine: Sequence[RowFacts], others: Sequence[RowFacts]) -> Iterator[t
 
 
 def _words(row: RowFacts) -> list[int]:
-    found: list[int] = np.frombuffer(row.words, "<u4").tolist()
-    return found
+    return list(np.frombuffer(row.words, "<u4").tolist())
 
 
 def _domain(rows: Sequence[RowFacts], like: Survey | None) -> tuple[list[RowFacts], list[RowFacts]] | None:

@@ -26,7 +26,7 @@ from swiftagent.trajectory.react_scan import sections
 from swiftagent.trajectory.read_loose import read_arguments, read_loose
 from swiftagent.trajectory.types import Call, Event, Json, Question, System, Trajectory
 
-FENCED = re.compile(r"```\w*\s*\n(.*?)```", re.S)
+FENCED = re.compile(r"\A\s*```\w*\s*\n(.*?)```\s*\Z", re.S)
 _ONE_CALL = re.compile(r"[A-Za-z_][\w.]*\(.*\)", re.S)
 
 
@@ -141,8 +141,7 @@ def predicted_from_result(result: Json) -> Predicted:
 
 def _calls_in(result: Json) -> list[tuple[Any, Any, Any]]:
     if isinstance(result, str):
-        fenced = FENCED.fullmatch(result.strip())
-        text = fenced.group(1).strip() if fenced else result.strip()
+        text = FENCED.sub(r"\1", result).strip()
         if looks_like_calls(text) or _ONE_CALL.fullmatch(text):
             return [(name, arguments, None) for name, arguments in python_calls(text)]
         result = read_loose(text)[0] if text[:1] in ("[", "{") else text

@@ -30,7 +30,7 @@ class CachedEngine:
     def __init__(self, engine: Any, temperature: float = 0.0) -> None:
         self.engine = engine
         self.temperature = temperature
-        self._known: dict[object, Generated] = {}
+        self._known: dict[bytes, Generated] = {}
 
     def write(self, request: Generate) -> Generated:
         """The text of one request, read no further than its stop word."""
@@ -43,15 +43,13 @@ class CachedEngine:
     def _cached(
         self, requests: Sequence[Generate], write: Callable[[list[Generate]], Iterable[Generated]]
     ) -> list[Generated]:
-        names = [
-            object() if self.temperature else _key([each.messages, each.stop, each.max_tokens, each.tools])
-            for each in requests
-        ]
-        known = {} if self.temperature else self._known
-        new = {name: request for name, request in zip(names, requests, strict=True) if name not in known}
+        if self.temperature:
+            return list(write(list(requests)))
+        names = [_key([each.messages, each.stop, each.max_tokens, each.tools]) for each in requests]
+        new = {name: request for name, request in zip(names, requests, strict=True) if name not in self._known}
         if new:
-            known.update(zip(new, write([*new.values()]), strict=True))
-        return [known[name] for name in names]
+            self._known.update(zip(new, write([*new.values()]), strict=True))
+        return [self._known[name] for name in names]
 
     def _write(self, request: Generate) -> Generated:
         sampling = Sampling(temperature=self.temperature)
@@ -74,7 +72,9 @@ def finish_all(
     if at_a_time > 1 and batches:
         yield from _in_waves(jobs, cached, at_a_time)
     elif at_a_time > 1:
-        yield from _in_threads(jobs, cached, at_a_time)
+        with ThreadPoolExecutor(at_a_time) as pool:
+            # On Ctrl-C, jobs that have not begun are dropped by `map`.
+            yield from pool.map(lambda job: finish(job(), cached.write), jobs)
     else:
         yield from (finish(job(), cached.write) for job in jobs)
 
@@ -95,9 +95,3 @@ def _in_waves(jobs: Sequence[Callable[[], Job[Result]]], cached: CachedEngine, a
             return
         texts = cached.write_together([request for _, request in asking])
         answered = chain(zip([job for job, _ in asking], texts, strict=True), begun)
-
-
-def _in_threads(jobs: Sequence[Callable[[], Job[Result]]], cached: CachedEngine, at_a_time: int) -> Iterator[Result]:
-    with ThreadPoolExecutor(at_a_time) as pool:
-        # On Ctrl-C, jobs that have not begun are dropped by `map`.
-        yield from pool.map(lambda job: finish(job(), cached.write), jobs)

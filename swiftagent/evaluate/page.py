@@ -34,7 +34,6 @@ def page(summary: report.Summary, cases: Sequence[report.Case], curve: Curve = (
     return render(
         "evaluate/page.html.j2",
         summary=summary,
-        sentence=report.sentence(summary),
         forgotten=report.forgotten(summary),
         fallen=_fallen(summary),
         compared="base" in summary,
@@ -61,9 +60,7 @@ def page(summary: report.Summary, cases: Sequence[report.Case], curve: Curve = (
         quote=quote,
         about={key: plainly(value) for key, value in facts.items() if value not in (None, "", [], {})},
         metrics=METRICS,
-        value=report.format_value,
-        interval=report.with_interval,
-        difference=report.with_difference,
+        report=report,
     )
 
 

@@ -78,9 +78,8 @@ def _json(value: Any) -> Any:
     """The JSON that a text is, fenced or not; None where it is anything else."""
     if not isinstance(value, str):
         return value
-    fenced = FENCED.fullmatch(value.strip())
     try:
-        return json.loads(fenced.group(1) if fenced else value)
+        return json.loads(FENCED.sub(r"\1", value))
     except (ValueError, RecursionError):
         return None
 

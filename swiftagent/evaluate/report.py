@@ -137,14 +137,12 @@ def forgotten(summary: Summary) -> str:
 
 def gate_lines(summary: Summary) -> list[tuple[str, str, str]]:
     """(rule, measured, passed or FAILED) of each rule of the gate."""
-    return [
-        (
-            f"{rule['metric']}: {rule['rule']} {rule['limit']:g}",
-            rule["note"] if rule["measured"] is None else f"{rule['measured']:.4g}",
-            "passed" if rule["passed"] else "FAILED",
-        )
-        for rule in summary["gate"]["rules"]
-    ]
+    lines = []
+    for rule in summary["gate"]["rules"]:
+        name = f"{rule['metric']}: {rule['rule']} {rule['limit']:g}"
+        measured = rule["note"] if rule["measured"] is None else f"{rule['measured']:.4g}"
+        lines.append((name, measured, "passed" if rule["passed"] else "FAILED"))
+    return lines
 
 
 def evalscope_lines(summary: Summary) -> list[tuple[str, str, str, int]]:
@@ -216,15 +214,13 @@ def tables(summary: Summary, *, intervals: bool = True) -> Iterator[Table]:
     rows, sides = headline(summary), ("base", "tuned", "n")
     value = with_interval if intervals else without_interval
     if "base" in summary:
-        yield Table(
-            "shares in %; the difference with its 95 % interval",
-            ("", "base", "tuned", "difference", "n", ""),
-            [
-                (row.metric, value(row.metric, row.base), value(row.metric, row.tuned))
-                + (with_difference(row.metric, row.difference), row.tuned["n"], row.verdict or "noise")
-                for row in rows
-            ],
-        )
+        compared = []
+        for row in rows:
+            values = value(row.metric, row.base), value(row.metric, row.tuned)
+            change = with_difference(row.metric, row.difference)
+            compared.append((row.metric, *values, change, row.tuned["n"], row.verdict or "noise"))
+        columns = ("", "base", "tuned", "difference", "n", "")
+        yield Table("shares in %; the difference with its 95 % interval", columns, compared)
     else:
         lines = [(row.metric, with_interval(row.metric, row.tuned), row.tuned["n"]) for row in rows]
         yield Table("shares in %, with 95 % intervals", ("", "tuned", "n"), lines)

@@ -131,7 +131,9 @@ def score_model(
     for name, entry in likelihoods.items():
         if entry.bits is not None and entry.bytes:
             all_parts.setdefault(name, {})["bits_per_byte"] = (entry.bits, float(entry.bytes))
-    ratios = Ratios(tuple(METRICS), [*map(_row_of_part, all_parts)], [*all_parts.values()], [*all_parts])
+    # Steps are ROW#N and tasks ROW@N: both are resampled with their row.
+    clusters = [name[: max(name.rfind("#"), name.rfind("@"))] for name in all_parts]
+    ratios = Ratios(tuple(METRICS), clusters, [*all_parts.values()], [*all_parts])
     answers = ((s.step.row, s.step.answer or "", s.predicted.answer) for s in scores if s.step.answer)
     return Scored(scores, ratios, score_fields(answers) if fields else None)
 
@@ -144,11 +146,6 @@ def _score_bfcl(scores: Sequence[StepScore], items: Mapping[str, Item], referee:
         right = [bfcl_right(item, calls) for item, calls in pairs]
     for score, valid in zip(scores, right, strict=True):
         score.parts["bfcl_ast"] = (float(valid), 1.0)
-
-
-def _row_of_part(name: str) -> str:
-    """Steps are ROW#N and tasks ROW@N: both are resampled with their row."""
-    return name[: max(name.rfind("#"), name.rfind("@"))]
 
 
 def _says(answer: str | None, name: str) -> bool:
@@ -166,12 +163,7 @@ def measured(models: Mapping[str, Ratios], rules: Sequence[Rule]) -> dict[str, A
 
 
 def summary(
-    gold: Gold,
-    models: Mapping[str, Scored],
-    *,
-    rules: Sequence[Rule] = (),
-    seen: Seen | None = None,
-    about: Mapping[str, Any] | None = None,
+    gold: Gold, models: dict[str, Scored], about: dict[str, Any], rules: Sequence[Rule] = (), seen: Seen | None = None
 ) -> dict[str, Any]:
     """What metrics.json holds. `models`: "tuned" and, where it was measured, "base"."""
     report = measured({name: scored.ratios for name, scored in models.items()}, rules)
@@ -191,7 +183,7 @@ def summary(
         "content": gold.fingerprint,
         "training_rows": len(seen.places) if seen is not None else None,
     }
-    report["about"] = dict(about or {})
+    report["about"] = about
     return report
 
 

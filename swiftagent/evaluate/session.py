@@ -28,7 +28,6 @@ from swiftagent.io.rows import read_rows
 from swiftagent.scores.bfcl import Item
 from swiftagent.scores.gate import Rule, parse_gate
 from swiftagent.scores.metrics import METRICS, WITH_STATE
-from swiftagent.trajectory.content import Seen
 from swiftagent.trajectory.prompts import PromptStyle
 from swiftagent.trajectory.style import exported_style, prompt_style
 
@@ -86,7 +85,11 @@ def evaluate_models(target: Target, options: EvaluationOptions, folder: Path | N
     data = list(options.data) or default_data(target.run)
     training = list(options.training) if options.training is not None else training_files(target.run)
     files = read_gold(data)
-    seen = _seen(training, target, options)
+    seen = read_seen(training) if training else None
+    if seen is None and target.run is not None and not options.quiet:
+        warn(
+            "the run's training data is not here, so rows that were trained on are not found (--training FILE gives it)"
+        )
     # A split of a mix may share short rows with it (self-cognition is repeated there), which the user did not choose:
     # they are left out rather than refused.
     gold = gold_from(files.rows, limit=options.limit, seen=seen, drop_trained=options.drop_trained or not options.data)
@@ -101,7 +104,7 @@ def evaluate_models(target: Target, options: EvaluationOptions, folder: Path | N
     config = target.run.config if target.run else None
     about = {**target.about, "files": data, "trained on": training, "config": config}
     scored = _scored(gold, entries, files.bfcl, options)
-    report = summary(gold, scored, rules=rules_of(options, target), seen=seen, about=about)
+    report = summary(gold, scored, about, rules_of(options, target), seen)
     if options.evalscope:
         report["evalscope"] = {
             name: _evalscope(name, model, options, folder / "evalscope" / name) for name, model in target.models.items()
@@ -131,22 +134,12 @@ def evaluate_predictions(path: str, options: EvaluationOptions, folder: Path) ->
     seen = read_seen(options.training) if options.training else None
     about = {"name": Path(path).name, "tuned": path, "files": list(options.data)}
     scored = _scored(gold, {"tuned": [entries, {}, {}]}, items, options)
-    report = summary(gold, scored, rules=options.rules or (), seen=seen, about=about)
+    report = summary(gold, scored, about, options.rules or (), seen)
     return Evaluation(report, cases(**scored), [], folder)
 
 
 def _is_conversation(value: Any) -> bool:
     return isinstance(value, dict) and any(isinstance(value.get(key), list) for key in _TURNS)
-
-
-def _seen(training: list[str], target: Target, options: EvaluationOptions) -> Seen | None:
-    if training:
-        return read_seen(training)
-    if target.run is not None and not options.quiet:
-        warn(
-            "the run's training data is not here, so rows that were trained on are not found (--training FILE gives it)"
-        )
-    return None
 
 
 def _tell(gold: Gold, files: GoldFiles, options: EvaluationOptions) -> None:

@@ -22,6 +22,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from functools import partial
 from math import comb
 from pathlib import Path
@@ -115,8 +116,7 @@ def read_tasks(paths: Sequence[str]) -> list[StateTask]:
     if problems or not found:
         raise ConfigError(problems or f"{', '.join(paths)}: no task; list one below tasks")
     for path in dict.fromkeys(task.tools for task in tasks):
-        tools = StatefulTools(path)
-        with tools:
+        with closing(StatefulTools(path)) as tools:
             for task in tasks:
                 if task.tools == path:
                     tools.begin(task)
@@ -198,11 +198,8 @@ def evaluate_state(target: Target, options: EvaluationOptions, folder: Path | No
     files = options.state or [str(path) for path in sorted(shipped("datasets").glob("state_*.yaml"))]
     tasks = read_tasks(files)[: options.limit]
     folder = folder or target.folder
-    settings = {
-        "tasks": msgspec.to_builtins(tasks),
-        "tools": [sha256_of(path) for path in sorted({task.tools for task in tasks})],
-        "temperature": options.temperature,
-    }
+    tools = [sha256_of(path) for path in sorted({task.tools for task in tasks})]
+    settings = {"tasks": msgspec.to_builtins(tasks), "tools": tools, "temperature": options.temperature}
     works = [
         Writing("state", name := f"{task.id}#{trial}", partial(_run, task, name), options.temperature * (trial > 1))
         for trial in range(1, options.trials + 1)
@@ -219,8 +216,7 @@ def _run(task: StateTask, run: str, writer: Writer) -> Job[Entry]:
     """One run of a task with tools of its own, which no other run shares."""
     faults: list[str] = []
     limits = Limits(step_tokens=writer.step_tokens)
-    tools = StatefulTools(task.tools)
-    with tools:
+    with closing(StatefulTools(task.tools)) as tools:
         tools.begin(task)
         talk = start(tools.specs, task.system)
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from swiftagent.backend.engine import load_engine, resolve
 from swiftagent.backend.loading import Loading, Server
 from swiftagent.errors import ConfigError, SetupError
 from swiftagent.io.shipped import find, shipped
-from swiftagent.models.files import same_model
+from swiftagent.models.files import read_object, same_model
 from swiftagent.train.config import Config
 from swiftagent.train.inputs import validation_files
 from swiftagent.train.runs import Run, find_run, newest_run
@@ -150,11 +149,10 @@ def training_files(run: Run | None) -> list[str]:
 def name_in(training: list[str]) -> str:
     """What a mix taught the model to call itself, by its manifest; "" where that names none."""
     for path in map(Path, training):
-        manifest = path.with_name(f"{path.stem}.manifest.json")
         try:
-            sources = json.loads(manifest.read_text(encoding="utf-8"))["recipe"]["sources"]
+            sources = read_object(path.with_name(f"{path.stem}.manifest.json"))["recipe"]["sources"]
             names = [name for source in sources for name in source.get("name") or ()]
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (KeyError, TypeError, AttributeError):
             continue
         if names and isinstance(names[0], str):
             return names[0]

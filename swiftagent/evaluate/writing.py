@@ -59,7 +59,8 @@ class Log:
         self.aside: Path | None = None
         try:
             if found is None:
-                self.aside = path.rename(_free_name(path))
+                names = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in count(1))
+                self.aside = path.rename(next(name for name in names if not name.exists()))
             # Rewritten, so that the half line which an interruption leaves is gone before more is appended.
             with jsonl.whole_file(path) as out:
                 out.writelines([head.encode() + b"\n", *(jsonl.encode(entry) + b"\n" for entry in found or [])])
@@ -88,11 +89,6 @@ class Log:
 
     def of(self, model: str, kind: str) -> dict[str, Entry]:
         return {name: entry for (m, k, name), entry in self.entries.items() if (m, k) == (model, kind)}
-
-
-def _free_name(path: Path) -> Path:
-    names = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in count(1))
-    return next(name for name in names if not name.exists())
 
 
 def _cannot_write(path: Path, error: OSError) -> SetupError:

@@ -9,7 +9,6 @@ untied first.
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import re
 from collections.abc import Callable
@@ -75,7 +74,9 @@ def merge(
     model_folder = require_model(base)
     if adapter is not None:
         require_adapter(adapter)
-    wanted = _dtype(model_folder, dtype, max_shard_size)
+    config = read_object(model_folder / "config.json")
+    wanted = str(config.get("dtype") or config.get("torch_dtype") or "float32") if dtype == "auto" else dtype
+    require_words(wanted, max_shard_size)
     needed = _bytes_as(model_folder, wanted)
     require_room(needed, out)
     require_memory(needed)
@@ -112,7 +113,10 @@ def _write_weights(base: Path, adapter: Path | None, part: Path, dtype: str, sha
     before = _logits(model, tokenizer)
     if adapter is not None:
         model = model.merge_and_unload()
-    _end_at_every_end(model.generation_config, tokenizer)
+    # Generation ends at every end token that the chat template writes.
+    model.generation_config.eos_token_id = tokenizer.convert_tokens_to_ids(end_tokens(tokenizer))
+    if tokenizer.pad_token_id is not None:
+        model.generation_config.pad_token_id = tokenizer.pad_token_id
     # Else transformers would write a dequantised model in the form that it was read in, and cannot.
     form = {"save_original_format": False} if "quantization_config" in read_object(base / "config.json") else {}
     _save(model, part, max_shard_size=shard, **form)
@@ -186,26 +190,15 @@ def require_words(dtype: str, max_shard_size: str) -> None:
         raise ConfigError(f"--max-shard-size {max_shard_size}: not a size such as 5GB or 500MB")
 
 
-def _dtype(model_folder: Path, dtype: str, max_shard_size: str) -> str:
-    config = read_object(model_folder / "config.json")
-    wanted = config.get("dtype") or config.get("torch_dtype") or "float32" if dtype == "auto" else dtype
-    require_words(str(wanted), max_shard_size)
-    return str(wanted)
-
-
 def _bytes_as(folder: Path, dtype: str) -> int:
     """The size of a model's weights once they are `dtype`."""
-    width = 4 if dtype == "float32" else 2
-    shapes = [tensor for file in folder.glob("*.safetensors") for tensor in _tensors(file)]
+    from safetensors import safe_open
+
+    opened: list[Any] = [safe_open(file, "pt") for file in folder.glob("*.safetensors")]
+    tensors = [weights.get_slice(name) for weights in opened for name in weights.keys()]  # noqa: SIM118 (not a dict)
     # Two 4-bit weights in a byte.
-    return sum(math.prod(tensor["shape"]) * (1 + (tensor["dtype"] == "U8")) * width for tensor in shapes)
-
-
-def _tensors(file: Path) -> list[dict[str, Any]]:
-    """Type and shape of the tensors in a safetensors file, read from its header."""
-    with file.open("rb") as raw:
-        header = json.loads(raw.read(int.from_bytes(raw.read(8), "little")))
-    return [one for name, one in header.items() if name != "__metadata__"]
+    count = sum(math.prod(tensor.get_shape()) * (1 + (tensor.get_dtype() == "U8")) for tensor in tensors)
+    return int(count) * (4 if dtype == "float32" else 2)
 
 
 def _untie_if_adapted(model: Any, adapter: Path) -> bool:
@@ -231,13 +224,6 @@ def _logits(model: Any, tokenizer: Any) -> list[Any]:
     model.eval()
     with torch.inference_mode():
         return [model(**tokenizer(text, return_tensors="pt").to(model.device)).logits.float().cpu() for text in PROBES]
-
-
-def _end_at_every_end(config: Any, tokenizer: Any) -> None:
-    """Have generation end at every end token that the chat template writes."""
-    config.eos_token_id = tokenizer.convert_tokens_to_ids(end_tokens(tokenizer))
-    if tokenizer.pad_token_id is not None:
-        config.pad_token_id = tokenizer.pad_token_id
 
 
 def _fingerprint(folders: list[Path], *settings: str) -> str:

@@ -83,7 +83,10 @@ def _react(prepared: Prepared, subject: TunedModel, trainer: Trainer, records: l
     turns = templates.turns_of(trainer)
     style, language = prepared.style, prepared.language = subject.prompt or check.prompt_style(records)
     prepared.chat_template, prepared.go_template = templates.react_templates(turns, style, language)
-    prepared.system = _common_system(records)
+    # The user's own system prompt, where at least half of the rows have the very same one.
+    owns = [[event.text for event in from_record(record).events if isinstance(event, System)] for record in records]
+    text, count = (Counter(own[0] for own in owns if own).most_common(1) or [("", 0)])[0]
+    prepared.system = text if 2 * count >= len(records) and '"""' not in text else ""
     fixed = f"the tool prompt is always {_LANGUAGES[language]}, the commoner one of the training data, whatever the "
     prepared.limits = [*templates.JINJA_LIMITS, f"{fixed}question is in"]
     prepared.go_limits = [*prepared.limits, *templates.GO_LIMITS]
@@ -97,28 +100,15 @@ def _native(prepared: Prepared, subject: TunedModel, trainer: Trainer, rows: lis
     same."""
     prepared.agent_template = trainer.template._agent_template
     if prepared.agent_template == "hermes":
-        written = templates.hermes_templates(templates.turns_of(trainer), *_around_tools(trainer))
+        # What stands around the tools: they are rendered as a mark, since ms-swift keeps the texts nowhere apart.
+        text = trainer.template.agent_template._format_tools([MARK], "")
+        before, _, after = text.partition(json.dumps(MARK, ensure_ascii=False))
+        written = templates.hermes_templates(templates.turns_of(trainer), before, after)
         prepared.chat_template, prepared.go_template = written
     prepared.limits = ["control tokens in a text are not escaped: a template cannot, `swiftagent serve` does"]
     prepared.go_limits = list(templates.HERMES_GO_LIMITS)
 
 
-def _around_tools(trainer: Trainer) -> tuple[str, str]:
-    """What ms-swift's agent template writes between the system text and the tools, and after them."""
-    # Rendered with a mark in place of the tools, since ms-swift keeps the texts around them nowhere apart.
-    text = trainer.template.agent_template._format_tools([MARK], "")
-    before, _, after = text.partition(json.dumps(MARK, ensure_ascii=False))
-    return before, after
-
-
 def _native_rows(data: Path, count: int) -> list[Record]:
     rows = (row.value for row in read_lines(data))
     return list(islice((row for row in rows if row.get("tools")), count))
-
-
-def _common_system(records: list[Record]) -> str:
-    """The user's own system prompt, where at least half of the rows have the very same one."""
-    owns = [[event.text for event in from_record(record).events if isinstance(event, System)] for record in records]
-    found: Counter[str] = Counter(own[0] for own in owns if own)
-    text, count = found.most_common(1)[0] if found else ("", 0)
-    return text if 2 * count >= len(records) and '"""' not in text else ""

@@ -173,10 +173,9 @@ def is_left_over(process: str) -> bool:
     """Whether the process of a temporary file is gone."""
     try:
         os.kill(int(process), 0)
-    except (ProcessLookupError, OverflowError):
-        return True
-    except (OSError, ValueError):  # it lives under another user, or the name is not one of ours
-        pass
+    except (OSError, OverflowError, ValueError) as error:
+        # Of the others: it lives under another user, or the name is not one of ours.
+        return isinstance(error, (ProcessLookupError, OverflowError))
     return False
 
 

@@ -27,8 +27,7 @@ _VALUE = re.compile(r"\{(\w*)\}")
 @cache
 def chinese() -> dict[str, str]:
     """English to Chinese, from the catalogue."""
-    found: dict[str, str] = yaml.safe_load(read_text(CATALOGUE))
-    return found
+    return dict(yaml.safe_load(read_text(CATALOGUE)))
 
 
 def speaker(language: str) -> Say:

@@ -67,8 +67,7 @@ class RayWorkers(Workers):
         return self._run.remote(function, task, os.getcwd())
 
     def _finished(self, running: list[Any]) -> list[Any]:
-        ready: list[Any] = self._ray.wait(running, num_returns=1)[0]
-        return ready
+        return list(self._ray.wait(running, num_returns=1)[0])
 
     def _end(self, running: list[Any]) -> None:
         for reference in running:

@@ -116,12 +116,8 @@ def _struct(node: yaml.Node, kind: type[msgspec.Struct], path: str, problems: li
     values: dict[str, Any] = {}
     fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
     # A scalar stands for the first field, which is the only one that most entries of a list have.
-    lines = (
-        lines_of(node, path)
-        if isinstance(node, yaml.MappingNode)
-        else [Line(next(iter(fields)), _place(node, path), node)]
-    )
-    for line in lines:
+    scalar = Line(next(iter(fields)), _place(node, path), node)
+    for line in lines_of(node, path) if isinstance(node, yaml.MappingNode) else [scalar]:
         if line.key not in fields:
             hint = did_you_mean(line.key, fields, otherwise=f"known are {', '.join(fields)}")
             problems.append(f"{line.place}: {line.key}: unknown key, {hint}")

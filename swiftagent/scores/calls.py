@@ -175,8 +175,7 @@ def tasks_of(row: Trajectory) -> Iterator[DecisionPoint]:
     if not row.tools:
         return
     starts = [index for index, event in enumerate(row.events) if isinstance(event, Question)]
-    for number, start in enumerate(starts):
-        end = starts[number + 1] if number + 1 < len(starts) else len(row.events)
+    for number, (start, end) in enumerate(zip(starts, [*starts[1:], len(row.events)], strict=True)):
         own = row.events[start + 1 : end]
         calls = tuple(event for event in own if isinstance(event, Call))
         answer = next((event.text for event in own if isinstance(event, Answer)), None)

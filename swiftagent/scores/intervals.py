@@ -65,18 +65,15 @@ class Ratios(msgspec.Struct, frozen=True):
     def values(self) -> Array:
         """steps x (reached, out of) x metrics."""
         rows = [[each.get(name, (0.0, 0.0)) for name in self.metrics] for each in self.parts]
-        values: Array = np.array(rows, float).reshape(len(rows), len(self.metrics), 2).swapaxes(1, 2)
-        return values
+        return np.swapaxes(np.array(rows, float).reshape(len(rows), len(self.metrics), 2), 1, 2)
 
     def estimates(self, *, seed: int = 0, resamples: int = RESAMPLES, not_shares: Collection[str] = ()) -> Metrics:
         """Each metric with its interval and n: the sum of its out-of; of `not_shares`, the number of clusters that have
         it."""
         sums = _summed(self.clusters, self.values)
         values, drawn = _ratios(sums.sum(axis=0)), _ratios(resampled_sums(sums, seed, resamples))
-        return {
-            name: _estimate(values[i], drawn[:, i], sums[:, 1, i], name not in not_shares)
-            for i, name in enumerate(self.metrics)
-        }
+        named = enumerate(self.metrics)
+        return {name: _estimate(values[i], drawn[:, i], sums[:, 1, i], name not in not_shares) for i, name in named}
 
 
 def _estimate(value: float, drawn: Array, out_of: Array, is_share: bool) -> MetricEstimate:
@@ -159,8 +156,7 @@ def resampled_sums(sums: Array, seed: int = 0, resamples: int = RESAMPLES) -> Ar
 def _ratios(sums: Array) -> Array:
     """Reached / out of, which are the last axis but one."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        found: Array = sums[..., 0, :] / sums[..., 1, :]
-    return found
+        return np.asarray(sums[..., 0, :] / sums[..., 1, :])
 
 
 def _bounds(drawn: Array) -> tuple[float | None, float | None]:

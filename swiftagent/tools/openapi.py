@@ -153,14 +153,13 @@ def _document(spec: str) -> dict[str, Any]:
 
 
 def _server(document: dict[str, Any], spec: str) -> str:
+    url = ""
     match document:
         # Swagger 2.
         case {"host": str(host)}:
             url = f"{(document.get('schemes') or ['https'])[0]}://{host}{document.get('basePath', '')}"
         case {"servers": [{"url": str(url)}, *_]}:
             pass
-        case _:
-            url = ""
     return urljoin(spec, url or "/").rstrip("/") if spec.startswith(("http://", "https://")) else url
 
 

@@ -110,8 +110,7 @@ class PythonFile:
         except BaseException:
             self.close()
             raise
-        found: dict[str, Any] = json.loads(line)
-        return found
+        return dict(json.loads(line))
 
 
 def _end(worker: subprocess.Popen[bytes]) -> None:

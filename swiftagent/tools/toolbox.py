@@ -108,8 +108,7 @@ def open_toolbox(words: Sequence[str], options: Options = DEFAULTS) -> Toolbox:
 
 def _of_word(named: str, options: Options) -> list[ToolSource]:
     word = str(find(named)) if named.startswith("datasets/") else named
-    found: list[ToolSource] = importlib.import_module(f"{__package__}.{kind_of(word)}").open_source(word, options)
-    return found
+    return list(importlib.import_module(f"{__package__}.{kind_of(word)}").open_source(word, options))
 
 
 def kind_of(word: str) -> str:

@@ -90,9 +90,8 @@ def _results_after_calls(events: list[Event], notes: list[str]) -> list[Event]:
         elif waiting and isinstance(event, (Thought, Answer)):
             late.append(event)
         else:
-            is_same_step = (
-                isinstance(event, Call) and not late and not (results.keys() & {c.id for c in calls}) - waiting
-            )
+            answered = (results.keys() & {call.id for call in calls}) - waiting
+            is_same_step = isinstance(event, Call) and not late and not answered
             if calls and not is_same_step:
                 settled += _step(calls, late, results, event, notes)
                 calls, late, waiting = [], [], set()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 from swiftagent.trajectory.escape import JOINER, hide_control_tokens, json_text, parse_json_text, show_control_tokens
-from swiftagent.trajectory.types import Tool, by_identity
+from swiftagent.trajectory.types import Call, Event, Tool, by_identity
 
 PromptStyle = Literal["auto", "ms-agent", "schema"]
 STYLES: tuple[PromptStyle, ...] = ("auto", "ms-agent", "schema")
@@ -22,6 +23,11 @@ _WHOLE = {
 HEAD, FORMAT = ({language: text.split("{tools}")[part] for language, text in _WHOLE.items()} for part in (0, 1))
 PARAMETERS = " Parameters: "
 _REQUIRED = {"True": True, "true": True, "False": False, "false": False}
+
+
+def called_tools(events: Iterable[Event]) -> tuple[Tool, ...]:
+    """The tools of a row that declares none, from its calls, with an open schema."""
+    return tuple(map(Tool, dict.fromkeys(event.tool for event in events if isinstance(event, Call))))
 
 
 @by_identity
@@ -82,14 +88,11 @@ def flat_parameters(schema: dict[str, Any]) -> list[dict[str, Any]]:
     properties = schema.get("properties")
     required = schema.get("required")
     required = required if isinstance(required, list) else []
-    return [
-        {
-            "name": name,
-            "description": value.get("description", "") if isinstance(value, dict) else "",
-            "required": "True" if name in required else "False",
-        }
-        for name, value in (properties if isinstance(properties, dict) else {}).items()
-    ]
+    listed = []
+    for name, value in (properties if isinstance(properties, dict) else {}).items():
+        about = value.get("description", "") if isinstance(value, dict) else ""
+        listed.append({"name": name, "description": about, "required": str(name in required)})
+    return listed
 
 
 def schema_of_flat_parameters(parameters: list[Any]) -> dict[str, Any]:
@@ -115,7 +118,7 @@ def schema_of_flat_parameters(parameters: list[Any]) -> dict[str, Any]:
 
 
 def split_prompt(system: str) -> tuple[str, tuple[Tool, ...]] | None:
-    """Read a system message of `render_system` back: (the user's own part, the tools). None where it holds no such
+    """Read a system message of `react.render` back: (the user's own part, the tools). None where it holds no such
     block."""
     for language, head in HEAD.items():
         start = system.rfind(head)
@@ -131,10 +134,7 @@ def split_prompt(system: str) -> tuple[str, tuple[Tool, ...]] | None:
 def _read_tools(block: str, end: str) -> tuple[Tool, ...] | None:
     tools: list[Tool] = []
     rest = block
-    while True:
-        number = f"{len(tools) + 1}. "
-        if not rest.startswith(number):
-            break
+    while rest.startswith(number := f"{len(tools) + 1}. "):
         name, colon, rest = rest[len(number) :].partition(": ")
         description, found, rest = f" {rest}".partition(PARAMETERS)
         if not (colon and found):

@@ -18,19 +18,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 
 from swiftagent.trajectory.escape import hide, hide_control_tokens, indent_keywords, json_text
-from swiftagent.trajectory.prompts import PromptStyle, react_prompt
-from swiftagent.trajectory.types import (
-    Answer,
-    Call,
-    Event,
-    Observation,
-    Question,
-    Span,
-    System,
-    Thought,
-    Tool,
-    Trajectory,
-)
+from swiftagent.trajectory.prompts import PromptStyle, called_tools, react_prompt
+from swiftagent.trajectory.types import Answer, Call, Event, Observation, Question, Span, System, Thought, Trajectory
 
 # The labels as they are written. Prompts, exported templates and masks import them; readers may look for others too.
 THOUGHT_LABEL, ACTION_LABEL, INPUT_LABEL, ANSWER_LABEL = "Thought: ", "Action: ", "\nAction Input: ", "Final Answer: "
@@ -63,12 +52,6 @@ def render(trajectory: Trajectory, prompt: PromptStyle = "auto", language: str =
     language: en, zh or auto (the question's).
     """
     return _react(trajectory, prompt, language) if trajectory.is_agentic else _chat(trajectory.events)
-
-
-def render_system(tools: tuple[Tool, ...], own: str, prompt: PromptStyle, language: str) -> str:
-    """The system message of a ReAct conversation: the user's own system prompt above the tools and the format."""
-    block = react_prompt(tools, prompt, language)
-    return f"{hide_control_tokens(own)}\n\n{block}" if own else block
 
 
 def render_step(events: Iterable[Event], plain: bool = False) -> list[Span]:
@@ -125,7 +108,10 @@ def _react(trajectory: Trajectory, prompt: PromptStyle, language: str) -> list[S
         before = kind
     if language == "auto":
         language = language_of(question)
-    system = render_system(trajectory.tools or called_tools(events), "\n\n".join(own), prompt, language)
+    block = react_prompt(trajectory.tools or called_tools(events), prompt, language)
+    # The user's own system prompt stands above the tools and the format.
+    above = hide_control_tokens("\n\n".join(own))
+    system = f"{above}\n\n{block}" if above else block
     plain = is_plain(events, without_keywords=False)
     if own:
         events = tuple([event for event in events if type(event) is not System])
@@ -158,11 +144,6 @@ def _chat(events: tuple[Event, ...]) -> list[Span]:
         else:
             spans += render_step((event,))
     return spans
-
-
-def called_tools(events: Iterable[Event]) -> tuple[Tool, ...]:
-    """The tools of a row that declares none, from its calls, with an open schema."""
-    return tuple(map(Tool, dict.fromkeys(event.tool for event in events if isinstance(event, Call))))
 
 
 _CHINESE = re.compile("[\u4e00-\u9fff]")

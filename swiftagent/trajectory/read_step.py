@@ -69,12 +69,6 @@ def step_end(text: str) -> int | None:
     return None
 
 
-def _without_half_stop(text: str) -> str:
-    """A text that was cut within the stop word, without it."""
-    head, newline, last = text.rpartition("\n")
-    return head if newline and len(last) >= _HALF_STOP and OBSERVATION.startswith(last) else text
-
-
 def split_reasoning(text: str) -> tuple[str, str]:
     """The reasoning in `<think>` that a text begins with, and the rest."""
     found = _THINK.match(text) if "<think" in text[:80] else None
@@ -96,7 +90,9 @@ def read_step(text: str, declared: Collection[str] = ()) -> Step:
         if label and text[label.end() :].strip("*_ \n"):
             notes.append("invented-observation")
         text = text[:end]
-    text = _without_half_stop(text)
+    # A text that was cut within the stop word is read without it.
+    head, newline, last = text.rpartition("\n")
+    text = head if newline and len(last) >= _HALF_STOP and OBSERVATION.startswith(last) else text
     reasoning, text = split_reasoning(text)
     text = text.strip()
     if found := sections(text):

@@ -28,10 +28,8 @@ _CODES = {
     "const": "bad-enum",
 }
 # Where one of these stands, names that `properties` lacks are for the validator to judge.
-_OPEN = (
-    *("additionalProperties", "patternProperties", "anyOf", "oneOf", "allOf", "$ref", "if", "unevaluatedProperties"),
-    *("dependentSchemas",),
-)
+_OPEN: tuple[str, ...] = ("additionalProperties", "unevaluatedProperties", "patternProperties", "dependentSchemas")
+_OPEN += ("anyOf", "oneOf", "allOf", "$ref", "if")
 _UNTYPED = frozenset(("description", "title", "default", "examples", "example"))
 _LARGEST = 100_000  # subschemas that references may expand to
 _BACKTRACKS = 100_000  # of a pattern with lookaround; all others are matched in linear time
@@ -73,11 +71,9 @@ def faults(schema: dict[str, Any], arguments: Any) -> Sequence[ArgumentFault]:
     found = [ArgumentFault("missing-argument", name, f"missing required parameter {name!r}") for name in missing]
     if checker.known is not None and not checker.known.issuperset(arguments):
         takes = ", ".join(map(repr, schema.get("properties") or ())) or "no parameters"
-        found += [
-            ArgumentFault("unknown-argument", name, f"unknown parameter {name!r}, it takes {takes}")
-            for name in arguments
-            if name not in checker.known
-        ]
+        for name in arguments:
+            if name not in checker.known:
+                found.append(ArgumentFault("unknown-argument", name, f"unknown parameter {name!r}, it takes {takes}"))
     try:
         if checker.validator is not None and not checker.validator.is_valid(arguments):
             found += _validator_faults(checker.validator, arguments, {fault.code for fault in found})

@@ -130,24 +130,6 @@ def by_identity(make: Make) -> Make:
     return remembered  # type: ignore[return-value]
 
 
-def last_trained_step(events: tuple[Event, ...]) -> int:
-    """The index after the last call or answer that is trained; 0 where none is."""
-    for index in range(len(events) - 1, -1, -1):
-        event = events[index]
-        if isinstance(event, (Call, Answer)) and event.trained:
-            return index + 1
-    return 0
-
-
-def trim_untrained_tail(trajectory: Trajectory) -> Trajectory | None:
-    """Cut what stands after the last trained step: a masked last turn would still train its end token.
-
-    None where nothing is trained at all.
-    """
-    end = last_trained_step(trajectory.events)
-    return msgspec.structs.replace(trajectory, events=trajectory.events[:end]) if end else None
-
-
 def with_trained(event: Event, trained: bool) -> Event:
     """The event with its mark; events that are never trained stay as they are."""
     if isinstance(event, (Thought, Call, Answer)):

@@ -15,21 +15,10 @@ import msgspec
 from swiftagent.errors import ConfigError, RowError
 from swiftagent.io.words import did_you_mean
 from swiftagent.trajectory.order import in_order, settle
-from swiftagent.trajectory.react import called_tools
+from swiftagent.trajectory.prompts import called_tools
 from swiftagent.trajectory.schema import faults_of
 from swiftagent.trajectory.suspicion import suspicion
-from swiftagent.trajectory.types import (
-    Answer,
-    Call,
-    Event,
-    Observation,
-    Thought,
-    Tool,
-    Trajectory,
-    last_trained_step,
-    trim_untrained_tail,
-    with_trained,
-)
+from swiftagent.trajectory.types import Answer, Call, Event, Observation, Thought, Tool, Trajectory, with_trained
 
 
 class Code(NamedTuple):
@@ -125,11 +114,27 @@ def check(trajectory: Trajectory, policy: Policy = DEFAULT) -> Trajectory:
             notes.append("inferred-tools")
     if notes:
         _refuse(notes, policy)
-    elif (
-        events is trajectory.events and tools is trajectory.tools and type(events[-1]) is Answer and events[-1].trained
-    ):
+    elif events is trajectory.events and type(events[-1]) is Answer and events[-1].trained:
         return trajectory
     return trim(msgspec.structs.replace(trajectory, events=events, tools=tools, repairs=tuple(notes)), policy)
+
+
+def last_trained_step(events: tuple[Event, ...]) -> int:
+    """The index after the last call or answer that is trained; 0 where none is."""
+    for index in range(len(events) - 1, -1, -1):
+        event = events[index]
+        if isinstance(event, (Call, Answer)) and event.trained:
+            return index + 1
+    return 0
+
+
+def trim_untrained_tail(trajectory: Trajectory) -> Trajectory | None:
+    """Cut what stands after the last trained step: a masked last turn would still train its end token.
+
+    None where nothing is trained at all.
+    """
+    end = last_trained_step(trajectory.events)
+    return msgspec.structs.replace(trajectory, events=trajectory.events[:end]) if end else None
 
 
 def trim(trajectory: Trajectory, policy: Policy = DEFAULT) -> Trajectory:

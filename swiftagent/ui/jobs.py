@@ -58,7 +58,11 @@ class UiJob(msgspec.Struct, frozen=True):
         with suppress(OSError, ValueError):
             code = int((self.folder / "end").read_text())
             return "done" if code == 0 else "stopped" if code == _INTERRUPTED else "failed"
-        return "running" if _is_locked(self.folder / "lock") else "stopped"
+        try:
+            with FileLock(self.folder / "lock", timeout=0):
+                return "stopped"
+        except Timeout:
+            return "running"
 
     @property
     def log(self) -> str:
@@ -129,14 +133,6 @@ def _take_interrupts() -> None:
 def _read(folder: Path) -> UiJob:
     facts = {"argv": [], "page": "/", "result_at": "", "started": "", **read_object(folder / "job.json")}
     return UiJob(folder, *(facts[name] for name in UiJob.__struct_fields__[1:]))
-
-
-def _is_locked(path: Path) -> bool:
-    try:
-        with FileLock(path, timeout=0):
-            return False
-    except Timeout:
-        return True
 
 
 def log_tail(path: Path) -> str:

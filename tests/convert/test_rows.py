@@ -17,7 +17,8 @@ from swiftagent.errors import RejectsError
 from swiftagent.formats.grouping import Grouping
 from swiftagent.io.jsonl import Row
 from swiftagent.trajectory.record import from_record, to_record
-from swiftagent.trajectory.types import Answer, Call, Observation, Question, Thought, Trajectory, last_trained_step
+from swiftagent.trajectory.types import Answer, Call, Observation, Question, Thought, Trajectory
+from swiftagent.trajectory.wellformed import last_trained_step
 
 CHAT = [{"role": "user", "content": "Oslo?"}, {"role": "assistant", "content": "It is 3C."}]
 

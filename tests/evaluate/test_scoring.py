@@ -102,7 +102,8 @@ def test_a_perfect_model_and_one_that_only_hums(log: Log):
     assert {name for name in perfect if values["tuned"][name] != 1.0} == set()
     assert values["tuned"]["steps_to_finish"] == 1.0
     assert values["base"]["call_exact"] == values["base"]["free_calls"] == values["base"]["self_cognition"] == 0.0
-    told = summary(gold, scored, rules=parse_gate({"call_exact": {"min": 0.9, "gain": 0.5}, "parsable": {"min": 0.5}}))
+    rules = parse_gate({"call_exact": {"min": 0.9, "gain": 0.5}, "parsable": {"min": 0.5}})
+    told = summary(gold, scored, {}, rules)
     found = told["difference"]["call_exact"]
     assert (found["value"], found["n"], found["test"]) == (1.0, 2, "McNemar exact")
     # the tuned model answers at other steps than the base: no pairs of right and wrong

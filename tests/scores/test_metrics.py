@@ -33,7 +33,7 @@ def test_a_metric_is_added_in_one_place(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("NO_COLOR", "1")
     table = runpy.run_path(str(ROOT / "scripts" / "docs"))["metrics_table"]
     rules = parse_gate({"brief": {"min": 0.9, "gain": 0.5}})
-    found = summary(gold, {"base": model("a long text"), "tuned": model("short")}, rules=rules)
+    found = summary(gold, {"base": model("a long text"), "tuned": model("short")}, {}, rules)
     assert (found["base"]["brief"]["value"], found["tuned"]["brief"]["value"]) == (0.0, 1.0)
     assert (found["difference"]["brief"]["test"], found["gate"]["passed"]) == ("McNemar exact", True)
     assert found["groups"]["tuned"]["tool"]["weather"]["brief"]["n"] == 10

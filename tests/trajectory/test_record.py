@@ -13,16 +13,8 @@ from strategies import trajectories
 from swiftagent.errors import RowError
 from swiftagent.io.jsonl import encode
 from swiftagent.trajectory.record import from_record, is_record, to_record
-from swiftagent.trajectory.types import (
-    Answer,
-    Call,
-    Observation,
-    Question,
-    Thought,
-    Tool,
-    Trajectory,
-    trim_untrained_tail,
-)
+from swiftagent.trajectory.types import Answer, Call, Observation, Question, Thought, Tool, Trajectory
+from swiftagent.trajectory.wellformed import trim_untrained_tail
 
 ROW = Trajectory(
     (
