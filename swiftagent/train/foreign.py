@@ -11,9 +11,11 @@ from typing import Any
 import msgspec
 import yaml
 
-from swiftagent.train.foreign_commands import OWN, command, command_of, plan_data
+from swiftagent.models.files import read_object
+from swiftagent.models.known import known_shape, shape_of
+from swiftagent.train.foreign_commands import OWN, asks, command, command_of, names_of, plan_data
 from swiftagent.train.foreign_shell import Unset, listed_of
-from swiftagent.train.foreign_text import Foreign, Program, foreign_names, read_foreign
+from swiftagent.train.foreign_text import Foreign, foreign_names, read_foreign
 from swiftagent.train.options import TABLES, check_value, options
 
 Found = dict[str, Any] | str  # options of ms-swift, or why there is none
@@ -83,6 +85,8 @@ def _train(foreign: Foreign, place: Path, output: str, translated: Translated) -
     settings = foreign.settings
     train: dict[str, Any] = {}
     plugins = bool(foreign.first("external_plugins", "custom_register_path"))
+    today = foreign_names().today
+    unknown = {today.get(name, name) for name, _ in translated.left_out}
     for key, value in settings.items():
         on_benchmarks = key == "eval_dataset" and foreign.program == "ms-swift"
         if value in (None, "", []) or (key in foreign_names().needless and not on_benchmarks):
@@ -93,11 +97,14 @@ def _train(foreign: Foreign, place: Path, output: str, translated: Translated) -
             checked = {name: check_value(name, found[name], plugins) for name in found if name not in OWN}
             train = own | train | {name: item for name, (item, problem) in checked.items() if not problem}
             found = next((problem for _, problem in checked.values() if problem), "")
-        translated.left_out += [(key, f"{_words(value)}: {found}")] if found else []
+        translated.left_out += [(key, f"{_words(value)}: {found}")] if found and asks(key, value) else []
     data = plan_data(foreign, place, translated.commands, translated.left_out)
     top = {"gpus": "auto"} | {key: train.pop(key) for key in OWN if key in train}
     _finish(foreign, top, train, data)
-    default = _add_defaults(foreign.program, train)
+    if "FILL_IN" in train.get("trainable_parameters_regex", ""):
+        fact = "how many layers the model has is not known here; name the last of them in FILL_IN's place, as 30|31"
+        translated.left_out.append(("freeze_trainable_layers", f"{settings.get('freeze_trainable_layers', 2)}: {fact}"))
+    default = _add_defaults(foreign, train, unknown)
     model = foreign.named("model")
     translated.left_out += [] if model else [("model", "not named; fill it in")]
     ours = {"model": model or "FILL_IN", **data, **top, "train": train}
@@ -125,6 +132,8 @@ def _finish(foreign: Foreign, top: dict[str, Any], train: dict[str, Any], data: 
     """What depends on two settings."""
     if "quant_bits" in train:
         train.setdefault("quant_method", "bnb")
+    if foreign.settings.get("finetuning_type") == "freeze":
+        train["trainable_parameters_regex"] = _of_layers(foreign)
     for key in ("eval", "save"):  # Axolotl counts times an epoch, ms-swift takes a share of the run
         if f"{key}s_per_epoch" in foreign.settings and (share := train.get(f"{key}_steps")):
             train[f"{key}_steps"] = round(share / max(1, float(train.get("num_train_epochs", 1))), 6)
@@ -140,14 +149,31 @@ def _finish(foreign: Foreign, top: dict[str, Any], train: dict[str, Any], data: 
         train.pop(key, None) if is_moot else None
 
 
-def _add_defaults(program: Program, train: dict[str, Any]) -> str:
-    """Add the program's defaults that differ from ms-swift's; returns the first that is added, "" without one."""
-    defaults = dict(foreign_names().defaults.get(program, {}))
+def _of_layers(foreign: Foreign) -> str:
+    """The parameters that LLaMA-Factory's `freeze` trains: of the last layers, or the first (a count below 0), all
+    modules or those that are named, and what is named beside them; never those of an image encoder."""
+    count = int(foreign.first("freeze_trainable_layers") or 2)
+    config = read_object(Path(foreign.named("model") or "") / "config.json")
+    shape = shape_of(config) if config else known_shape(str(foreign.named("model")))
+    layers = shape.layers if shape and not foreign.on("use_llama_pro") else 0
+    numbers = range(-count) if count < 0 else range(max(0, layers - count), layers)
+    modules, extra = (names_of(foreign.first(f"freeze_{kind}_modules")) for kind in ("trainable", "extra"))
+    inside = "" if "all" in modules else f"({'|'.join(modules)})" if modules else ""
+    of_layers = rf"\.(layers|h)\.({'|'.join(map(str, numbers)) or 'FILL_IN'})\.{inside}"
+    return f"^(?!.*vis).*({'|'.join([of_layers, *extra])})"
+
+
+def _add_defaults(foreign: Foreign, train: dict[str, Any], unknown: set[str]) -> str:
+    """Add the program's defaults that differ from ms-swift's, but for what its text set in a way that is not known here;
+    returns the first that is added, "" without one."""
+    said = [f"{key}={value}".lower() for key, value in foreign.settings.items()]
+    keys = (foreign.program, foreign.verb, *foreign.called, *foreign.settings, *said)
+    defaults = {name: value for key in keys for name, value in foreign_names().defaults.get(key, {}).items()}
     if train.get("tuner_type", defaults.get("tuner_type")) == "full":
-        defaults = {key: value for key, value in defaults.items() if not key.startswith("lora_")}
-    elif program == "LLaMA-Factory":
+        defaults = {key: value for key, value in defaults.items() if not re.match("lora_|target_|quant_", key)}
+    elif foreign.program == "LLaMA-Factory":
         defaults["lora_alpha"] = 2 * int(train.get("lora_rank", 8))
-    added = [key for key in defaults if key not in train]
+    added = [key for key in defaults if defaults[key] is not None and key not in {*train, *unknown}]
     train |= {key: defaults[key] for key in added}
     return added[0] if added else ""
 

@@ -37,6 +37,13 @@ def command(*parts: Any) -> str:
     return shlex.join(words)
 
 
+def asks(key: str, value: Any) -> bool:
+    """Whether a setting wants something that is off without it."""
+    word, names = str(value).lower(), foreign_names()
+    is_zero = word in ("0", "0.0") and names.today.get(key, key) not in options()
+    return word in names.values.get(key, {}) or not (is_zero or word in ("", "none", "null", "false", "[]", "{}"))
+
+
 def plan_data(foreign: Foreign, place: Path, commands: list[str], notes: Notes) -> dict[str, Any]:
     """`data` and `val` of our config; `commands` get those that write these files, `notes` what is to be noted."""
     settings = foreign.settings
@@ -44,7 +51,7 @@ def plan_data(foreign: Foreign, place: Path, commands: list[str], notes: Notes) 
     trained, held_out = (names_of([settings.get(key) for key in places[place]]) for place in ("data", "val"))
     if foreign.program == "ms-swift":  # whose eval_dataset names benchmarks
         held_out = names_of(settings.get("val_dataset") or settings.get("custom_val_dataset_path"))
-    entries = [entry for key in ("datasets", "test_datasets") for entry in listed_of(settings.get(key))]
+    entries = [entry for key in (*places["data"], *places["val"]) for entry in listed_of(settings.get(key))]
     notes += filter(None, map(_how_read, entries))
     if both := [name for name in held_out if name in trained]:
         reason = "trains and validates; of a hub the split to train is fetched: name another file with val="
@@ -68,10 +75,10 @@ def _how_read(entry: Any) -> tuple[str, str] | None:
     """What an entry of Axolotl says of its rows, which are recognised here by what they hold."""
     more = dict(entry) if isinstance(entry, dict) else {}
     place = more.pop("path", "")
-    usual: dict[str, Any] = {"type": str, "ds_type": str, "data_files": (str, list)}
+    usual: dict[str, Any] = {"data_files": (str, list), **dict.fromkeys(("type", "ds_type", "source", "converter"), str)}
     said = [f"{key}: {value}" for key, value in more.items() if not isinstance(value, usual.get(key, ()))]
     said = [text for text in said if text != "split: train"]
-    reason = "rows are recognised by what they hold; see the ledger of `convert`"
+    reason = "all rows are taken, recognised by what they hold; see the ledger of `convert`"
     return (f"dataset {place}", f"{', '.join(said)}: {reason}") if said else None
 
 
@@ -98,6 +105,9 @@ def sources_of(foreign: Foreign, names: Iterable[str], place: Path) -> tuple[lis
         hub = entry.get("hf_hub_url") or entry.get("ms_hub_url")
         if entry.get("file_name"):
             found.append(f"{info}#{name}")
+        elif name.endswith((".yaml", ".yml")):
+            notes.append((f"dataset {name}", "lists the data and is not here; put its files in the command"))
+            found.append("FILL_IN.json")
         elif hub:
             found.append(f"{'hf' if entry.get('hf_hub_url') else 'ms'}::{hub}")
         elif foreign.program == "LLaMA-Factory" and not _is_file(name):
@@ -196,7 +206,7 @@ def command_of(foreign: Foreign, place: Path) -> tuple[list[str], Notes]:
     # Settings of a training say how the model was made; only what is no such setting is missed here.
     known = {*names.needless, *names.today, *options(), *OWN} - {*names.asked} | {*names.carried[task]}
     for key, value in settings.items():
-        if key not in known and value not in (None, "", False, "false"):
+        if key not in known and asks(key, value):
             reason = names.asked.get(key) or names.values.get(key, {}).get("otherwise")
             missed = f"not needed to {task}, or without a counterpart"
             notes.append((key, reason if isinstance(reason, str) else missed))

@@ -20,8 +20,9 @@ from swiftagent.train.foreign_script import ScriptCall, calls_and_settings, code
 
 _ONE_TRAINING = "no supervised fine-tuning, the one training that is done here"
 _OTHER_TRAININGS = re.compile("(DPO|GRPO|ORPO|KTO|PPO|RLOO|CPO|GKD|RLHF|Reward)(Config|Trainer|Arguments)")
+_YAML = (".yaml", ".yml")
 _NAMES = "LLaMA-Factory, ms-swift or Axolotl"
-Program = Literal["LLaMA-Factory", "ms-swift", "Axolotl", "Unsloth"]
+Program = Literal["LLaMA-Factory", "LLaMA-Factory v1", "ms-swift", "Axolotl", "Unsloth", "TRL"]
 Task = Literal["train", "check", "eval", "export", "infer", "serve", "other"]
 Place = Literal["model", "adapter", "data", "val"]
 
@@ -30,8 +31,10 @@ class ForeignNames(msgspec.Struct, frozen=True):
     """The table: `places` are the names of what is trained, on what; `today` is the name of today by the former one;
     `values` give for a setting's value the options that mean the same, or why there are none; `needless` settings are
     not carried over. `carried` are a task's settings with our option for each; `asked` of an option of trainings is why
-    other tasks miss it. `defaults` differ from ms-swift's; `kinds` say of a training that it is no supervised one.
-    `commands` and `verbs` are patterns of a command's words, `calls` those of a script."""
+    other tasks miss it. `defaults` differ from ms-swift's: those of a program, which those of a verb, a call or a setting
+    of it (`name`, `name=value`) amend. `plugins` are mappings of LLaMA-Factory v1 with their keys' names here. `kinds` say
+    of a training that it is no supervised one. `commands` and `verbs` are patterns of a command's words, `calls` those of
+    a script."""
 
     places: dict[Place, list[str]]
     today: dict[str, str]
@@ -40,7 +43,8 @@ class ForeignNames(msgspec.Struct, frozen=True):
     needless: set[str]
     carried: dict[Task, dict[str, str]]
     asked: dict[str, str]
-    defaults: dict[Program, dict[str, Any]]
+    defaults: dict[str, dict[str, Any]]
+    plugins: dict[str, dict[str, str]]
     kinds: list[str]
     commands: dict[Program, str]
     verbs: dict[Task, str]
@@ -54,6 +58,7 @@ def foreign_names() -> ForeignNames:
     table["today"] = {former: today for today, names in table["former"].items() for former in names.split()}
     for key in ("values", "asked"):
         table[key] = {name: of for names, of in table[key].items() for name in names.split()}
+    table["defaults"] = {name: of for names, of in table["defaults"].items() for name in names.split(", ")}
     table["needless"] = [*f"{table['needless']} {table['mixed']}".split(), *sum(table["places"].values(), [])]
     return msgspec.convert(table, ForeignNames)
 
@@ -65,6 +70,7 @@ class Foreign(msgspec.Struct):
     task: Task
     settings: dict[str, Any]
     verb: str = ""  # of its command line
+    called: list[str] = []  # by its script
 
     def on(self, *keys: str) -> bool:
         """Whether one of these switches is on."""
@@ -117,7 +123,7 @@ def _named_yaml(word: str, files: dict[str, str], name: str) -> dict[str, Any]:
     """The YAML that a command names: from the same script, from here or from its own folder. Raises ConfigError."""
     word = re.sub(r"^\$\{?\w+\}?/", "", word)  # as "$SCRIPT_DIR/train.yaml" is
     path = near(word, Path(name).parent)
-    if not word.endswith((".yaml", ".yml", ".json")) or (path is None and word not in files):
+    if not word.endswith((*_YAML, ".json")) or (path is None and word not in files):
         remedy = f"translate that file: configs from {word}"
         raise ConfigError(f"{name}: its command names {word}, which is not here; {remedy}")
     return _mapping(path.read_text(encoding="utf-8-sig", errors="replace") if path else files[word], word)
@@ -155,16 +161,31 @@ def _settings(words: list[str], at: int, program: Program, environment: dict[str
 def _foreign(program: Program, settings: dict[str, Any], name: str, verb: str = "") -> Foreign:
     """Raises ConfigError for a training that is no supervised one."""
     verbs, kinds = foreign_names().verbs, foreign_names().kinds
+    if program == "LLaMA-Factory" and {"train_dataset", *foreign_names().plugins} & set(settings):
+        program, settings = "LLaMA-Factory v1", _flat(settings, name)
     foreign = Foreign(program, next((task for task in verbs if re.search(verbs[task], verb)), "train"), settings, verb)
     if foreign.task == "other":
         raise ConfigError(f"{name}: `{verb}`: {_ONE_TRAINING}")
-    if foreign.task == "train" and program == "LLaMA-Factory":
+    if foreign.task == "train" and program.startswith("LLaMA-Factory"):
         foreign.task = _task_by_settings(foreign)
     for key in kinds if foreign.task == "train" else ():
-        if str(settings.get(key) or "sft").lower() not in ("sft", "false"):
+        if str(settings.get(key) or "sft").lower() not in ("sft", "false", "none", "null"):
             place = f"{name}: {key}: {str(settings[key])[:60]}"
             raise ConfigError(f"{place}: {_ONE_TRAINING}; without this line the rest is translated")
     return foreign
+
+
+def _flat(settings: dict[str, Any], name: str) -> dict[str, Any]:
+    """Settings of LLaMA-Factory v1 as the table names them: plugins are mappings there, and a YAML lists the data."""
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        if key in (plugins := foreign_names().plugins) and isinstance(value, dict):
+            flat |= {plugins[key].get(word, word): item for word, item in value.items()}
+        else:
+            is_listed = key.endswith("_dataset") and near(str(value), Path(name).parent) and value.endswith(_YAML)
+            flat[key] = list(_named_yaml(value, {}, name).values()) if is_listed else value
+            flat |= {"converter": "pair"} if "'converter': 'pair'" in str(flat[key]) else {}
+    return flat
 
 
 def _task_by_settings(foreign: Foreign) -> Task:
@@ -194,7 +215,7 @@ def _of_yaml(text: str, name: str) -> Foreign:
         raise ConfigError(f"{name}: names no model, no adapter and no data: no config of {_NAMES}")
     if isinstance(settings.get("train"), dict) and "data" in settings:
         raise ConfigError(f"{name}: a config of swiftagent already: `swiftagent sft {name}` trains it")
-    is_theirs = {"model_name_or_path", "finetuning_type", "export_dir"} & set(settings)
+    is_theirs = {"model_name_or_path", "finetuning_type", "export_dir", "train_dataset", *foreign_names().plugins} & set(settings)
     program: Program = "Axolotl" if "base_model" in settings else "LLaMA-Factory" if is_theirs else "ms-swift"
     return _foreign(program, settings, name)
 
@@ -235,9 +256,10 @@ def _of_script(text: str, name: str) -> Foreign:
         settings["dataset"] = files.get("train")
     if isinstance(settings.get("model", shell.Unset()), shell.Unset):
         raise ConfigError(f"{name}: no from_pretrained(...) with a model's name written out in this script")
+    is_swift = bool({"TrainArguments", "SftArguments"} & called)
+    program: Program = "ms-swift" if is_swift else "Unsloth" if "unsloth" in text else "TRL"
     if not any(calls[word].trains for word in called & set(calls)):
-        return Foreign("Unsloth", "infer", {key: settings[key] for key in ("model", "adapters") if key in settings})
-    if {"TrainArguments", "SftArguments"} & called:
-        return Foreign("ms-swift", "train", settings)
-    settings.setdefault("adapter", "lora" if {"get_peft_model", "LoraConfig"} & called else "full")
-    return Foreign("Unsloth", "train", settings)
+        return Foreign(program, "infer", {key: settings[key] for key in ("model", "adapters") if key in settings})
+    if not is_swift:
+        settings = {"adapter": "lora" if {"get_peft_model", "LoraConfig"} & called else "full", **settings}
+    return Foreign(program, "train", settings, called=sorted(called))
