@@ -11,8 +11,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from swiftagent.models.files import read_object
-from swiftagent.models.known import known_shape, shape_of
+from swiftagent.models.known import known_shape
 from swiftagent.train.foreign_commands import OWN, asks, command, command_of, names_of, plan_data
 from swiftagent.train.foreign_shell import Unset, listed_of
 from swiftagent.train.foreign_text import Foreign, foreign_names, read_foreign
@@ -100,11 +99,12 @@ def _train(foreign: Foreign, place: Path, output: str, translated: Translated) -
         translated.left_out += [(key, f"{_words(value)}: {found}")] if found and asks(key, value) else []
     data = plan_data(foreign, place, translated.commands, translated.left_out)
     top = {"gpus": "auto"} | {key: train.pop(key) for key in OWN if key in train}
+    added = _add_defaults(foreign, train, unknown)
     _finish(foreign, top, train, data)
     if "FILL_IN" in train.get("trainable_parameters_regex", ""):
         fact = "how many layers the model has is not known here; name the last of them in FILL_IN's place, as 30|31"
         translated.left_out.append(("freeze_trainable_layers", f"{settings.get('freeze_trainable_layers', 2)}: {fact}"))
-    default = _add_defaults(foreign, train, unknown)
+    default = next((key for key in added if key in train), "")
     model = foreign.named("model")
     translated.left_out += [] if model else [("model", "not named; fill it in")]
     ours = {"model": model or "FILL_IN", **data, **top, "train": train}
@@ -153,8 +153,7 @@ def _of_layers(foreign: Foreign) -> str:
     """The parameters that LLaMA-Factory's `freeze` trains: of the last layers, or the first (a count below 0), all
     modules or those that are named, and what is named beside them; never those of an image encoder."""
     count = int(foreign.first("freeze_trainable_layers") or 2)
-    config = read_object(Path(foreign.named("model") or "") / "config.json")
-    shape = shape_of(config) if config else known_shape(str(foreign.named("model")))
+    shape = known_shape(str(foreign.named("model")))
     layers = shape.layers if shape and not foreign.on("use_llama_pro") else 0
     numbers = range(-count) if count < 0 else range(max(0, layers - count), layers)
     modules, extra = (names_of(foreign.first(f"freeze_{kind}_modules")) for kind in ("trainable", "extra"))
@@ -163,19 +162,19 @@ def _of_layers(foreign: Foreign) -> str:
     return f"^(?!.*vis).*({'|'.join([of_layers, *extra])})"
 
 
-def _add_defaults(foreign: Foreign, train: dict[str, Any], unknown: set[str]) -> str:
+def _add_defaults(foreign: Foreign, train: dict[str, Any], unknown: set[str]) -> list[str]:
     """Add the program's defaults that differ from ms-swift's, but for what its text set in a way that is not known here;
-    returns the first that is added, "" without one."""
-    said = [f"{key}={value}".lower() for key, value in foreign.settings.items()]
-    keys = (foreign.program, foreign.verb, *foreign.called, *foreign.settings, *said)
-    defaults = {name: value for key in keys for name, value in foreign_names().defaults.get(key, {}).items()}
+    returns which."""
+    of = foreign_names().defaults
+    keys = (foreign.program, foreign.verb, *foreign.called, *foreign.settings, *foreign.said)
+    defaults = {name: value for key in keys for name, value in of.get(key.replace(" ", "-"), {}).items()}
     if train.get("tuner_type", defaults.get("tuner_type")) == "full":
         defaults = {key: value for key, value in defaults.items() if not re.match("lora_|target_|quant_", key)}
     elif foreign.program == "LLaMA-Factory":
         defaults["lora_alpha"] = 2 * int(train.get("lora_rank", 8))
     added = [key for key in defaults if defaults[key] is not None and key not in {*train, *unknown}]
     train |= {key: defaults[key] for key in added}
-    return added[0] if added else ""
+    return added
 
 
 # values
@@ -235,11 +234,9 @@ def _an_epoch(key: str, value: Any) -> Found:
 
 
 READ: dict[str, Callable[[Any], Found]] = {
-    "adapter": lambda value: {"tuner_type": value},
     "model_type": _model_type,
     "run_name": _run_name,
     "eval_dataset": lambda value: {"eval_dataset": value},
-    "optimizer": lambda value: {"optim": value},
     **dict.fromkeys(("lora_target", "lora_target_modules", "target_modules"), _targets),
     **dict.fromkeys(("deepspeed", "deepspeed_config_path"), _deepspeed),
     # Of an epoch, until `_finish` knows how many there are.

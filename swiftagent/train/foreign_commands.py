@@ -24,6 +24,7 @@ _INFO = "dataset_info.json"
 OWN = ("name", "gpus", "nodes", "sequences_per_step")  # top-level keys of ours that a setting may become
 _PUBLISHED = re.compile(r"(damo-|iic/)?ms[-_](agent|bench).*")
 _SELF = re.compile(r"(swift/|modelscope/)?self-cognition")
+_USUAL = ("path", "type", "ds_type", "data_files", "source", "converter")  # of an entry in a list of data
 _FILES = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".arrow", ".txt", ".zip", ".gz")
 
 
@@ -73,13 +74,11 @@ def plan_data(foreign: Foreign, place: Path, commands: list[str], notes: Notes) 
 
 def _how_read(entry: Any) -> tuple[str, str] | None:
     """What an entry of Axolotl says of its rows, which are recognised here by what they hold."""
-    more = dict(entry) if isinstance(entry, dict) else {}
-    place = more.pop("path", "")
-    usual: dict[str, Any] = {"data_files": (str, list), **dict.fromkeys(("type", "ds_type", "source", "converter"), str)}
-    said = [f"{key}: {value}" for key, value in more.items() if not isinstance(value, usual.get(key, ()))]
+    items = entry.items() if isinstance(entry, dict) else ()
+    said = [f"{key}: {value}" for key, value in items if key not in _USUAL or isinstance(value, dict)]
     said = [text for text in said if text != "split: train"]
     reason = "all rows are taken, recognised by what they hold; see the ledger of `convert`"
-    return (f"dataset {place}", f"{', '.join(said)}: {reason}") if said else None
+    return (f"dataset {entry.get('path', '')}", f"{', '.join(said)}: {reason}") if said else None
 
 
 def names_of(value: Any) -> list[str]:

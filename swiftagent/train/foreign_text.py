@@ -33,8 +33,8 @@ class ForeignNames(msgspec.Struct, frozen=True):
     not carried over. `carried` are a task's settings with our option for each; `asked` of an option of trainings is why
     other tasks miss it. `defaults` differ from ms-swift's: those of a program, which those of a verb, a call or a setting
     of it (`name`, `name=value`) amend. `plugins` are mappings of LLaMA-Factory v1 with their keys' names here. `kinds` say
-    of a training that it is no supervised one. `commands` and `verbs` are patterns of a command's words, `calls` those of
-    a script."""
+    of a training that it is no supervised one. `commands` and `verbs` are patterns of a command's words, `tasks` those of
+    LLaMA-Factory's settings as `name=value`; `calls` are those of a script."""
 
     places: dict[Place, list[str]]
     today: dict[str, str]
@@ -48,6 +48,7 @@ class ForeignNames(msgspec.Struct, frozen=True):
     kinds: list[str]
     commands: dict[Program, str]
     verbs: dict[Task, str]
+    tasks: dict[Task, str]
     calls: dict[str, ScriptCall]
 
 
@@ -56,9 +57,8 @@ def foreign_names() -> ForeignNames:
     """The shipped table; it is read where another program's name is met."""
     table = load(Path(__file__).with_name("foreign.yaml").read_text(encoding="utf-8"))
     table["today"] = {former: today for today, names in table["former"].items() for former in names.split()}
-    for key in ("values", "asked"):
+    for key in ("values", "asked", "defaults"):
         table[key] = {name: of for names, of in table[key].items() for name in names.split()}
-    table["defaults"] = {name: of for names, of in table["defaults"].items() for name in names.split(", ")}
     table["needless"] = [*f"{table['needless']} {table['mixed']}".split(), *sum(table["places"].values(), [])]
     return msgspec.convert(table, ForeignNames)
 
@@ -75,6 +75,11 @@ class Foreign(msgspec.Struct):
     def on(self, *keys: str) -> bool:
         """Whether one of these switches is on."""
         return any(str(self.settings.get(key)).lower() == "true" for key in keys)
+
+    @property
+    def said(self) -> list[str]:
+        """Its settings as `name=value`, in small letters."""
+        return [f"{key}={value}".lower() for key, value in self.settings.items()]
 
     def first(self, *keys: str) -> Any:
         """The value of the first key that is set; None without one."""
@@ -167,7 +172,8 @@ def _foreign(program: Program, settings: dict[str, Any], name: str, verb: str = 
     if foreign.task == "other":
         raise ConfigError(f"{name}: `{verb}`: {_ONE_TRAINING}")
     if foreign.task == "train" and program.startswith("LLaMA-Factory"):
-        foreign.task = _task_by_settings(foreign)
+        tasks, said = foreign_names().tasks, " ".join(foreign.said)
+        foreign.task = next((task for task in tasks if re.search(tasks[task], said)), "train")
     for key in kinds if foreign.task == "train" else ():
         if str(settings.get(key) or "sft").lower() not in ("sft", "false", "none", "null"):
             place = f"{name}: {key}: {str(settings[key])[:60]}"
@@ -179,26 +185,12 @@ def _flat(settings: dict[str, Any], name: str) -> dict[str, Any]:
     """Settings of LLaMA-Factory v1 as the table names them: plugins are mappings there, and a YAML lists the data."""
     flat: dict[str, Any] = {}
     for key, value in settings.items():
-        if key in (plugins := foreign_names().plugins) and isinstance(value, dict):
-            flat |= {plugins[key].get(word, word): item for word, item in value.items()}
-        else:
-            is_listed = key.endswith("_dataset") and near(str(value), Path(name).parent) and value.endswith(_YAML)
-            flat[key] = list(_named_yaml(value, {}, name).values()) if is_listed else value
-            flat |= {"converter": "pair"} if "'converter': 'pair'" in str(flat[key]) else {}
+        named = foreign_names().plugins.get(key, {})
+        if key.endswith("_dataset") and str(value).endswith(_YAML) and near(value, Path(name).parent):
+            value = list(_named_yaml(value, {}, name).values())
+            flat |= {"converter": "pair"} if "'converter': 'pair'" in str(value) else {}
+        flat |= {named.get(word, word): value[word] for word in value} if isinstance(value, dict) else {key: value}
     return flat
-
-
-def _task_by_settings(foreign: Foreign) -> Task:
-    """LLaMA-Factory's tasks differ by their settings alone: one verb trains, predicts and checks."""
-    has = foreign.settings.__contains__
-    tasks: dict[Task, bool] = {
-        "export": has("export_dir"),
-        "train": foreign.on("do_train"),
-        "eval": has("task") or foreign.on("do_predict", "do_eval", "predict_with_generate"),
-        "check": has("do_train"),
-        "infer": has("infer_backend") and not has("dataset"),
-    }
-    return next((task for task, is_so in tasks.items() if is_so), "train")
 
 
 # YAML

@@ -487,6 +487,7 @@ def test_megatron_names_are_those_of_today():
     config = config_of(translated.yaml)
     assert config.sequences_per_step == 16
     assert config.train == {
+        "tuner_type": "full",
         "per_device_train_batch_size": 2,
         "learning_rate": 1e-4,
         "warmup_ratio": 0.05,
@@ -508,7 +509,6 @@ def test_no_option_that_a_config_refuses_is_written(tmp_path: Path):
     assert {"warmup_ratio", "fsdp_config", "tuner_type", "save_total_limit"}.isdisjoint(config.train)
     left = [
         "finetuning_type",
-        "add_version",
         "resume_from_checkpoint",
         "fsdp",
         "fsdp_config",
