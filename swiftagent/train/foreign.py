@@ -12,7 +12,7 @@ import msgspec
 import yaml
 
 from swiftagent.models.known import known_shape
-from swiftagent.train.foreign_commands import OWN, asks, command, command_of, names_of, plan_data
+from swiftagent.train.foreign_commands import OWN, asks, command, command_of, names_of, number, plan_data
 from swiftagent.train.foreign_shell import Unset, listed_of
 from swiftagent.train.foreign_text import Foreign, foreign_names, read_foreign
 from swiftagent.train.options import TABLES, check_value, options
@@ -57,14 +57,11 @@ def translate(text: str, name: str, output: str = "CONFIG") -> Translated:
         translated.left_out += _without_unset(task)
     if training:
         _train(training, place, output, translated)
+    second = [("a second training", "one config trains once; translate it from a file of its own")]
     for task in tasks:
-        if task.task == "train":
-            second = ("a second training", "one config trains once; translate it from a file of its own")
-            notes = [second] if task is not training else []
-        else:
-            commands, notes = command_of(task, place)
-            translated.commands += commands
-        translated.left_out += [note for note in notes if note not in translated.left_out]
+        commands, notes = ([], second) if task.task == "train" else command_of(task, place)
+        translated.commands += commands
+        translated.left_out += [note for note in notes if note not in translated.left_out and task is not training]
     return translated
 
 
@@ -90,7 +87,7 @@ def _train(foreign: Foreign, place: Path, output: str, translated: Translated) -
         on_benchmarks = key == "eval_dataset" and foreign.program == "ms-swift"
         if value in (None, "", []) or (key in foreign_names().needless and not on_benchmarks):
             continue
-        found = _read(key, value)
+        found = {key: value} if on_benchmarks else _read(key, value)
         if not isinstance(found, str):
             own = {name: item for name, item in found.items() if name in OWN}
             checked = {name: check_value(name, found[name], plugins) for name in found if name not in OWN}
@@ -135,8 +132,10 @@ def _finish(foreign: Foreign, top: dict[str, Any], train: dict[str, Any], data: 
     if foreign.settings.get("finetuning_type") == "freeze":
         train["trainable_parameters_regex"] = _of_layers(foreign)
     for key in ("eval", "save"):  # Axolotl counts times an epoch, ms-swift takes a share of the run
-        if f"{key}s_per_epoch" in foreign.settings and (share := train.get(f"{key}_steps")):
-            train[f"{key}_steps"] = round(share / max(1, float(train.get("num_train_epochs", 1))), 6)
+        if (times := foreign.settings.get(f"{key}s_per_epoch")) is not None:
+            each = round(1 / max(1, float(train.get("num_train_epochs", 1)) * number(times)), 6)
+            train[f"{key}_strategy"] = "no" if number(times) <= 0 else "epoch" if number(times) == 1 else "steps"
+            train |= {f"{key}_steps": each} if train[f"{key}_strategy"] == "steps" else {}
     if "micro_batch_size" in foreign.settings and "max_epochs" in train:  # Megatron's own name
         train["num_train_epochs"] = train.pop("max_epochs")
     accumulated = train.get("gradient_accumulation_steps")
@@ -166,7 +165,7 @@ def _add_defaults(foreign: Foreign, train: dict[str, Any], unknown: set[str]) ->
     """Add the program's defaults that differ from ms-swift's, but for what its text set in a way that is not known here;
     returns which."""
     of = foreign_names().defaults
-    keys = (foreign.program, foreign.verb, *foreign.called, *foreign.settings, *foreign.said)
+    keys = (foreign.program, foreign.verb, *foreign.settings, *foreign.said)
     defaults = {name: value for key in keys for name, value in of.get(key.replace(" ", "-"), {}).items()}
     if train.get("tuner_type", defaults.get("tuner_type")) == "full":
         defaults = {key: value for key, value in defaults.items() if not re.match("lora_|target_|quant_", key)}
@@ -205,10 +204,8 @@ def _run_name(value: Any) -> Found:
 
 
 def _model_type(value: Any) -> Found:
-    if re.search("For[A-Z]", str(value)):
-        return "a class of transformers; the model's own is found by its config"
-    is_old = check_value("model_type", value)[1]
-    return "a name of an older version; today's is found by the model's name" if is_old else {"model_type": value}
+    is_other = check_value("model_type", value)[1]
+    return "left to ms-swift, which finds it by the model's name" if is_other else {"model_type": value}
 
 
 def _targets(value: Any) -> Found:
@@ -225,21 +222,9 @@ def _deepspeed(value: Any) -> Found:
     return {"deepspeed": f"zero{stage[1]}" + ("_offload" if "offload" in text else "") if stage else str(value)}
 
 
-def _an_epoch(key: str, value: Any) -> Found:
-    if not re.fullmatch(r"-?\d{1,9}(\.\d+)?", str(value)):
-        return "no number of times"
-    times = float(value)
-    strategy = "no" if times <= 0 else "epoch" if times == 1 else "steps"
-    return {f"{key}_strategy": strategy, **({f"{key}_steps": 1 / times} if strategy == "steps" else {})}
-
-
 READ: dict[str, Callable[[Any], Found]] = {
     "model_type": _model_type,
     "run_name": _run_name,
-    "eval_dataset": lambda value: {"eval_dataset": value},
     **dict.fromkeys(("lora_target", "lora_target_modules", "target_modules"), _targets),
     **dict.fromkeys(("deepspeed", "deepspeed_config_path"), _deepspeed),
-    # Of an epoch, until `_finish` knows how many there are.
-    "evals_per_epoch": lambda value: _an_epoch("eval", value),
-    "saves_per_epoch": lambda value: _an_epoch("save", value),
 }

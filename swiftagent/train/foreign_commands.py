@@ -59,7 +59,7 @@ def plan_data(foreign: Foreign, place: Path, commands: list[str], notes: Notes) 
         notes.append((f"dataset {both[0]}", reason))
         held_out = [name for name in held_out if name not in both]
     found: dict[str, Any] = {"data": "FILL_IN.jsonl"}
-    mixed = any(_number(settings.get(key)) > 0 for key in ("self_cognition_sample", "train_dataset_mix_ratio"))
+    mixed = any(number(settings.get(key)) > 0 for key in ("self_cognition_sample", "train_dataset_mix_ratio"))
     if foreign.program == "ms-swift" and (mixed or any(map(_is_of_a_mix, trained))):
         found["data"] = MIX
         commands.append(mix_command(settings, trained))
@@ -104,9 +104,6 @@ def sources_of(foreign: Foreign, names: Iterable[str], place: Path) -> tuple[lis
         hub = entry.get("hf_hub_url") or entry.get("ms_hub_url")
         if entry.get("file_name"):
             found.append(f"{info}#{name}")
-        elif name.endswith((".yaml", ".yml")):
-            notes.append((f"dataset {name}", "lists the data and is not here; put its files in the command"))
-            found.append("FILL_IN.json")
         elif hub:
             found.append(f"{'hf' if entry.get('hf_hub_url') else 'ms'}::{hub}")
         elif foreign.program == "LLaMA-Factory" and not _is_file(name):
@@ -156,10 +153,10 @@ def mix_command(settings: dict[str, Any], names: list[str]) -> str:
         is_agent = says_so or (_is_file(plain) and "bench" not in plain)
         kind = "self" if _SELF.fullmatch(plain) else "agent" if is_agent else "general"
         kinds[kind].append(name)
-    agent = max(0, _number(settings.get("train_dataset_sample"))) or _counted(kinds["agent"]) or AGENT_ROWS
-    ratio = _number(settings.get("train_dataset_mix_ratio"))
+    agent = max(0, number(settings.get("train_dataset_sample"))) or _counted(kinds["agent"]) or AGENT_ROWS
+    ratio = number(settings.get("train_dataset_mix_ratio"))
     general = round(agent * ratio) if ratio else _counted(kinds["general"]) or (GENERAL_ROWS if kinds["general"] else 0)
-    itself = _number(settings.get("self_cognition_sample")) or _counted(kinds["self"]) or (500 if kinds["self"] else 0)
+    itself = number(settings.get("self_cognition_sample")) or _counted(kinds["self"]) or (500 if kinds["self"] else 0)
     name, author = (settings.get(key) or key.upper() if itself else "" for key in ("model_name", "model_author"))
     added = listed_of(settings.get("train_dataset_mix_ds") or []) if general else []
     return command(
@@ -180,10 +177,11 @@ def _own(names: list[str]) -> list[str]:
 
 
 def _counted(names: list[str]) -> float:
-    return sum(_number(name.partition("#")[2]) for name in names)
+    return sum(number(name.partition("#")[2]) for name in names)
 
 
-def _number(value: Any) -> float:
+def number(value: Any) -> float:
+    """A setting as a number; 0 for what is not one."""
     try:
         return float(value) if math.isfinite(float(value)) else 0
     except (TypeError, ValueError):

@@ -70,7 +70,6 @@ class Foreign(msgspec.Struct):
     task: Task
     settings: dict[str, Any]
     verb: str = ""  # of its command line
-    called: list[str] = []  # by its script
 
     def on(self, *keys: str) -> bool:
         """Whether one of these switches is on."""
@@ -186,8 +185,9 @@ def _flat(settings: dict[str, Any], name: str) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in settings.items():
         named = foreign_names().plugins.get(key, {})
-        if key.endswith("_dataset") and str(value).endswith(_YAML) and near(value, Path(name).parent):
-            value = list(_named_yaml(value, {}, name).values())
+        if key.endswith("_dataset") and str(value).endswith(_YAML):
+            is_here = near(value, Path(name).parent)
+            value = list(_named_yaml(value, {}, name).values()) if is_here else shell.Unset(value)
             flat |= {"converter": "pair"} if "'converter': 'pair'" in str(value) else {}
         flat |= {named.get(word, word): value[word] for word in value} if isinstance(value, dict) else {key: value}
     return flat
@@ -207,7 +207,13 @@ def _of_yaml(text: str, name: str) -> Foreign:
         raise ConfigError(f"{name}: names no model, no adapter and no data: no config of {_NAMES}")
     if isinstance(settings.get("train"), dict) and "data" in settings:
         raise ConfigError(f"{name}: a config of swiftagent already: `swiftagent sft {name}` trains it")
-    is_theirs = {"model_name_or_path", "finetuning_type", "export_dir", "train_dataset", *foreign_names().plugins} & set(settings)
+    is_theirs = {
+        "model_name_or_path",
+        "finetuning_type",
+        "export_dir",
+        "train_dataset",
+        *foreign_names().plugins,
+    } & set(settings)
     program: Program = "Axolotl" if "base_model" in settings else "LLaMA-Factory" if is_theirs else "ms-swift"
     return _foreign(program, settings, name)
 
@@ -253,5 +259,6 @@ def _of_script(text: str, name: str) -> Foreign:
     if not any(calls[word].trains for word in called & set(calls)):
         return Foreign(program, "infer", {key: settings[key] for key in ("model", "adapters") if key in settings})
     if not is_swift:
-        settings = {"adapter": "lora" if {"get_peft_model", "LoraConfig"} & called else "full", **settings}
-    return Foreign(program, "train", settings, called=sorted(called))
+        adapter = "lora" if {"get_peft_model", "LoraConfig"} & called else "full"
+        settings = {"adapter": adapter, **settings, **dict.fromkeys(called & set(foreign_names().defaults))}
+    return Foreign(program, "train", settings)

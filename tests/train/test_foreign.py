@@ -507,14 +507,7 @@ def test_no_option_that_a_config_refuses_is_written(tmp_path: Path):
     config = config_of(translated.yaml)
     assert (config.gpus, config.name, config.train["warmup_steps"]) == (0, "my-run", 9)
     assert {"warmup_ratio", "fsdp_config", "tuner_type", "save_total_limit"}.isdisjoint(config.train)
-    left = [
-        "finetuning_type",
-        "resume_from_checkpoint",
-        "fsdp",
-        "fsdp_config",
-        "template",
-        "use_loss_scale",
-    ]
+    left = ["finetuning_type", "resume_from_checkpoint", "fsdp", "fsdp_config", "template", "use_loss_scale"]
     assert [name for name, _ in translated.left_out] == left
 
 

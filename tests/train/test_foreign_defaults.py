@@ -216,7 +216,7 @@ def test_a_yaml_of_llama_factory_v1(tmp_path: Path):
 def test_what_llama_factory_v1_does_beside_supervised_training(tmp_path: Path):
     full = translate("model: a/b\ntrain_dataset: data/rows.yaml\ncutoff_len: 64\n", "a.yaml")
     assert config_of(full.yaml).train["tuner_type"] == "full"
-    assert ("dataset data/rows.yaml", "lists the data and is not here; put its files in the command") in full.left_out
+    assert full.left_out == [("train_dataset", "data/rows.yaml: not written out there; fill it in")]
     merge = "model: a/b\npeft_config: {name: lora, adapter_name_or_path: out, export_dir: merged, export_size: 5}\n"
     command = "swiftagent export merge --model a/b --adapter out -o merged --max-shard-size 5GB"
     assert translate(merge, "a.yaml").commands == [command]
