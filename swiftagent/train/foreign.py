@@ -73,7 +73,9 @@ def _without_unset(foreign: Foreign) -> list[tuple[str, str]]:
             is_place = any(key in keys for keys in names.places.values())
             foreign.settings[key] = "FILL_IN" if is_place else None
             fact = f"{_words(unset)}: not written out there" + ("; fill it in" if is_place else "")
-            notes += [(key, fact)] if is_place or key not in names.needless else []
+            # Half precision where it is supported is what ms-swift takes too.
+            is_usual = key in names.needless or "16_supported" in unset
+            notes += [(key, fact)] if is_place or not is_usual else []
     return notes
 
 
@@ -165,7 +167,9 @@ def _add_defaults(foreign: Foreign, train: dict[str, Any], unknown: set[str]) ->
     """Add the program's defaults that differ from ms-swift's, but for what its text set in a way that is not known here;
     returns which."""
     of = foreign_names().defaults
-    keys = (foreign.program, foreign.verb, *foreign.settings, *foreign.said)
+    is_old = foreign.program == "ms-swift" and not {"model", "load"} & set(foreign.settings)  # 1.x and 2.x
+    program = "ms-swift-2" if is_old else foreign.program
+    keys = (program, foreign.verb, *foreign.settings, *foreign.said)
     defaults = {name: value for key in keys for name, value in of.get(key.replace(" ", "-"), {}).items()}
     if train.get("tuner_type", defaults.get("tuner_type")) == "full":
         defaults = {key: value for key, value in defaults.items() if not re.match("lora_|target_|quant_", key)}

@@ -83,14 +83,12 @@ def _how_read(entry: Any) -> tuple[str, str] | None:
 
 def names_of(value: Any) -> list[str]:
     """The data sets that a setting names: a list, names with commas, Axolotl's entries."""
-    if value is None:
-        return []
-    if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
     if isinstance(value, dict):
         path = [value["path"]] if value.get("path") else list(value.values())
         return names_of(value.get("data_files") or path)
-    return [name for item in value for name in names_of(item)] if isinstance(value, list) else [str(value)]
+    if isinstance(value, list):
+        return [name for item in value for name in names_of(item)]
+    return [part.strip() for part in str(value or "").split(",") if part.strip()]
 
 
 def sources_of(foreign: Foreign, names: Iterable[str], place: Path) -> tuple[list[str], Notes]:
@@ -106,7 +104,7 @@ def sources_of(foreign: Foreign, names: Iterable[str], place: Path) -> tuple[lis
             found.append(f"{info}#{name}")
         elif hub:
             found.append(f"{'hf' if entry.get('hf_hub_url') else 'ms'}::{hub}")
-        elif foreign.program == "LLaMA-Factory" and not _is_file(name):
+        elif foreign.program == "LLaMA-Factory" and not _is_file(name) and "/" not in name:
             place_of = str(info or f"{folder}/{_INFO}, which is not here")
             notes.append((f"dataset {name}", f"no entry of that name in {place_of}; put its file in the command"))
             found.append(f"{folder}/{name}.json")

@@ -21,6 +21,7 @@ from swiftagent.train.foreign_script import ScriptCall, calls_and_settings, code
 _ONE_TRAINING = "no supervised fine-tuning, the one training that is done here"
 _OTHER_TRAININGS = re.compile("(DPO|GRPO|ORPO|KTO|PPO|RLOO|CPO|GKD|RLHF|Reward)(Config|Trainer|Arguments)")
 _YAML = (".yaml", ".yml")
+_IMPORTS = re.compile(r"(?m)^[ \t]*(from|import) (unsloth|trl|transformers|peft)\b")
 _NAMES = "LLaMA-Factory, ms-swift or Axolotl"
 Program = Literal["LLaMA-Factory", "LLaMA-Factory v1", "ms-swift", "Axolotl", "Unsloth", "TRL"]
 Task = Literal["train", "check", "eval", "export", "infer", "serve", "other"]
@@ -45,6 +46,7 @@ class ForeignNames(msgspec.Struct, frozen=True):
     asked: dict[str, str]
     defaults: dict[str, dict[str, Any]]
     plugins: dict[str, dict[str, str]]
+    signs: dict[Program, list[str]]
     kinds: list[str]
     commands: dict[Program, str]
     verbs: dict[Task, str]
@@ -92,10 +94,7 @@ class Foreign(msgspec.Struct):
 def read_foreign(text: str, name: str) -> list[Foreign]:
     """Every task in the text, in order. Raises ConfigError where there is none, or a command that no shell reads."""
     text = code_of(text, name) if name.endswith(".ipynb") else text
-    if name.endswith(".py") or (
-        not name.endswith((".sh", ".bash"))
-        and re.search(r"(?m)^[ \t]*(from|import) (unsloth|trl|transformers|peft)\b", text)
-    ):
+    if name.endswith(".py") or (not name.endswith((".sh", ".bash")) and _IMPORTS.search(text)):
         return [_of_script(text, name)]
     found = list(_of_commands(text, name))
     if not found and (text.startswith("#!") or name.endswith((".sh", ".bash", ".bat", ".cmd", ".ps1", ".ipynb"))):
@@ -165,7 +164,7 @@ def _settings(words: list[str], at: int, program: Program, environment: dict[str
 def _foreign(program: Program, settings: dict[str, Any], name: str, verb: str = "") -> Foreign:
     """Raises ConfigError for a training that is no supervised one."""
     verbs, kinds = foreign_names().verbs, foreign_names().kinds
-    if program == "LLaMA-Factory" and {"train_dataset", *foreign_names().plugins} & set(settings):
+    if program.startswith("LLaMA-Factory") and set(foreign_names().signs["LLaMA-Factory v1"]) & set(settings):
         program, settings = "LLaMA-Factory v1", _flat(settings, name)
     foreign = Foreign(program, next((task for task in verbs if re.search(verbs[task], verb)), "train"), settings, verb)
     if foreign.task == "other":
@@ -207,14 +206,8 @@ def _of_yaml(text: str, name: str) -> Foreign:
         raise ConfigError(f"{name}: names no model, no adapter and no data: no config of {_NAMES}")
     if isinstance(settings.get("train"), dict) and "data" in settings:
         raise ConfigError(f"{name}: a config of swiftagent already: `swiftagent sft {name}` trains it")
-    is_theirs = {
-        "model_name_or_path",
-        "finetuning_type",
-        "export_dir",
-        "train_dataset",
-        *foreign_names().plugins,
-    } & set(settings)
-    program: Program = "Axolotl" if "base_model" in settings else "LLaMA-Factory" if is_theirs else "ms-swift"
+    signs = foreign_names().signs
+    program = next((program for program in signs if set(signs[program]) & set(settings)), "ms-swift")
     return _foreign(program, settings, name)
 
 
