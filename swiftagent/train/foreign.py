@@ -226,7 +226,22 @@ def _deepspeed(value: Any) -> Found:
     return {"deepspeed": f"zero{stage[1]}" + ("_offload" if "offload" in text else "") if stage else str(value)}
 
 
+def _unfrozen(value: Any) -> Found:
+    """Axolotl's patterns of what is trained, whose dots are dots."""
+    names = [name.replace(".", r"\.").replace(r"\.*", ".*") for name in map(str, listed_of(value))]
+    is_in_part = any("[:" in name or re.search(r"\[\d+:", name) for name in names)
+    found: dict[str, Any] = {"freeze_parameters_ratio": 1.0, "trainable_parameters_regex": "|".join(names)}
+    return "trains a part of a tensor, which is not done here; name whole ones" if is_in_part else found
+
+
+def _lowest(name: str, value: Any) -> Found:
+    return {"lr_scheduler_type": "cosine_with_min_lr", "lr_scheduler_kwargs": {name: number(value)}}
+
+
 READ: dict[str, Callable[[Any], Found]] = {
+    "unfrozen_parameters": _unfrozen,
+    "min_lr": lambda value: _lowest("min_lr", value),
+    "cosine_min_lr_ratio": lambda value: _lowest("min_lr_rate", value),
     "model_type": _model_type,
     "run_name": _run_name,
     **dict.fromkeys(("lora_target", "lora_target_modules", "target_modules"), _targets),

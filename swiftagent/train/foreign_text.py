@@ -202,7 +202,8 @@ def _of_yaml(text: str, name: str) -> Foreign:
     if settings and all(isinstance(item, dict) and places & set(item) for item in settings.values()):
         folder = str(Path(name).absolute().parent)
         return Foreign("LLaMA-Factory", "check", {"dataset": ",".join(settings), "dataset_dir": folder})
-    if all(Foreign("ms-swift", "train", settings).named(place) is None for place in foreign_names().places):
+    named = [Foreign("ms-swift", "train", settings).named(place) for place in foreign_names().places]
+    if not any(named) or any(isinstance(name, dict) for name in named):
         raise ConfigError(f"{name}: names no model, no adapter and no data: no config of {_NAMES}")
     if isinstance(settings.get("train"), dict) and "data" in settings:
         raise ConfigError(f"{name}: a config of swiftagent already: `swiftagent sft {name}` trains it")
