@@ -119,6 +119,8 @@ def _files(foreign: Foreign, names: list[str], place: Path, commands: list[str],
     """Our files of these data sets; what is not one yet is converted into one."""
     # ms-swift's own files and hub names are what ms-swift trains on already.
     if foreign.program == "ms-swift":
+        rows = max(0, number(foreign.settings.get("train_dataset_sample")))
+        names = [f"{name}#{rows / len(names):.0f}" if rows and "#" not in name else name for name in names]
         return names if len(names) > 1 else names[0]
     sources, missing = sources_of(foreign, names, place)
     stem = re.sub(r"[^\w.-]+", "-", Path(names[0]).stem)
