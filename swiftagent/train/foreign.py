@@ -4,7 +4,6 @@ commands that it implied, and what is not carried over."""
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -167,9 +166,8 @@ def _add_defaults(foreign: Foreign, train: dict[str, Any], unknown: set[str]) ->
     """Add the program's defaults that differ from ms-swift's, but for what its text set in a way that is not known here;
     returns which."""
     of = foreign_names().defaults
-    is_old = foreign.program == "ms-swift" and not {"model", "load"} & set(foreign.settings)  # 1.x and 2.x
-    program = "ms-swift-2" if is_old else foreign.program
-    keys = (program, foreign.verb, *foreign.settings, *foreign.said)
+    version = "" if {"model", "load"} & set(foreign.settings) else "-2"  # of ms-swift, which has `model` since 3
+    keys = (foreign.program, foreign.program + version, foreign.verb, *foreign.settings, *foreign.said)
     defaults = {name: value for key in keys for name, value in of.get(key.replace(" ", "-"), {}).items()}
     if train.get("tuner_type", defaults.get("tuner_type")) == "full":
         defaults = {key: value for key, value in defaults.items() if not re.match("lora_|target_|quant_", key)}
@@ -186,64 +184,20 @@ def _add_defaults(foreign: Foreign, train: dict[str, Any], unknown: set[str]) ->
 
 def _read(key: str, value: Any) -> Found:
     """A setting by the table, by what its text says, or by today's name."""
-    listed = foreign_names().values.get(key, {})
-    found = listed.get(str(value).lower(), listed.get("otherwise"))
-    if found is None:
-        return READ[key](value) if key in READ else _named(key, value)
-    return found.format(value) if isinstance(found, str) else found
-
-
-def _named(key: str, value: Any) -> Found:
-    today = foreign_names().today.get(key, key)
+    text, today = " ".join(map(str, listed_of(value))), foreign_names().today.get(key, key)
+    for word, found in foreign_names().values.get(key, {}).items():
+        if match := re.fullmatch(".*" if word == "otherwise" else word, text, re.I | re.S):
+            if isinstance(found, str):
+                return match.expand(found)
+            return {name: match.expand(item) if isinstance(item, str) else item for name, item in found.items()}
+    if today == "unfrozen_parameters":  # Axolotl's patterns, whose dots are dots
+        pattern = "|".join(map(str, listed_of(value))).replace(".", r"\.").replace(r"\.*", ".*")
+        return {"freeze_parameters_ratio": 1.0, "trainable_parameters_regex": pattern}
+    if today == "target_modules":
+        targets = [str(part).strip() for part in (value if isinstance(value, list) else text.split(","))]
+        return {today: [name for part in targets for name in foreign_names().targets.get(part, [part])]}
     if today in OWN:
         return {today: int(value) if str(value).isdigit() else value}
     if today in TABLES["ours"]:
         return f"set by {TABLES['ours'][today]}"
     return {today: value} if today in options() else "has no counterpart; left out"
-
-
-def _run_name(value: Any) -> Found:
-    is_folder = re.fullmatch(r"\w[\w.-]*", str(value))
-    return {"name": str(value)} if is_folder else "no name of a folder; `name:` names the run"
-
-
-def _model_type(value: Any) -> Found:
-    is_other = check_value("model_type", value)[1]
-    return "left to ms-swift, which finds it by the model's name" if is_other else {"model_type": value}
-
-
-def _targets(value: Any) -> Found:
-    if isinstance(value, str) and re.search(r"[\\^$*+(|\[]", value):
-        return {"target_regex": value}
-    listed, targets = value if isinstance(value, list) else str(value).split(","), foreign_names().targets
-    names = [str(part).strip() for part in listed]
-    return {"target_modules": [name for part in names for name in targets.get(part, [part])]}
-
-
-def _deepspeed(value: Any) -> Found:
-    text = str(value).lower()
-    stage = re.search(r"z(?:ero)?[-_]?(\d)", text)
-    return {"deepspeed": f"zero{stage[1]}" + ("_offload" if "offload" in text else "") if stage else str(value)}
-
-
-def _unfrozen(value: Any) -> Found:
-    """Axolotl's patterns of what is trained, whose dots are dots."""
-    names = [name.replace(".", r"\.").replace(r"\.*", ".*") for name in map(str, listed_of(value))]
-    is_in_part = any("[:" in name or re.search(r"\[\d+:", name) for name in names)
-    found: dict[str, Any] = {"freeze_parameters_ratio": 1.0, "trainable_parameters_regex": "|".join(names)}
-    return "trains a part of a tensor, which is not done here; name whole ones" if is_in_part else found
-
-
-def _lowest(name: str, value: Any) -> Found:
-    return {"lr_scheduler_type": "cosine_with_min_lr", "lr_scheduler_kwargs": {name: number(value)}}
-
-
-READ: dict[str, Callable[[Any], Found]] = {
-    "unfrozen_parameters": _unfrozen,
-    "min_lr": lambda value: _lowest("min_lr", value),
-    "cosine_min_lr_ratio": lambda value: _lowest("min_lr_rate", value),
-    "model_type": _model_type,
-    "run_name": _run_name,
-    **dict.fromkeys(("lora_target", "lora_target_modules", "target_modules"), _targets),
-    **dict.fromkeys(("deepspeed", "deepspeed_config_path"), _deepspeed),
-}
