@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import combinations
+from itertools import chain, combinations
 from pathlib import Path
 from typing import Any
 
@@ -91,12 +91,11 @@ def settings_that_fit(shape: ModelShape, options: dict[str, Any], usable: float,
     """The fewest changed settings with which it fits, as key=value words; "" where nothing helps. `sizes` are those of
     an estimate."""
     changes = list(_changes(options, sizes["length"], sizes["gpus"]))
-    for count in range(1, len(changes) + 1):
-        for chosen in combinations(changes, count):
-            changed = {key: value for one in chosen for key, value in one.items()}
-            length = changed.get("max_length", sizes["length"])
-            if estimate(shape, {**options, **changed}, **{**sizes, "length": length}).total <= usable:
-                return " ".join(f"{key}={str(value).lower()}" for key, value in changed.items())
+    chosen = chain.from_iterable(combinations(changes, count) for count in range(1, len(changes) + 1))
+    for changed in ({key: value for one in several for key, value in one.items()} for several in chosen):
+        length = changed.get("max_length", sizes["length"])
+        if estimate(shape, {**options, **changed}, **{**sizes, "length": length}).total <= usable:
+            return " ".join(f"{key}={str(value).lower()}" for key, value in changed.items())
     return ""
 
 

@@ -16,8 +16,6 @@ from swiftagent.train.foreign_shell import Unset, listed_of
 from swiftagent.train.foreign_text import Foreign, foreign_names, read_foreign
 from swiftagent.train.options import TABLES, check_value, options
 
-Found = dict[str, Any] | str  # options of ms-swift, or why there is none
-
 
 class Translated(msgspec.Struct):
     """Our YAML ("" where nothing is trained), the commands around it, and (name, reason) of what is not carried
@@ -39,8 +37,7 @@ class Translated(msgspec.Struct):
 
     def as_dict(self) -> dict[str, Any]:
         """What `--json` prints."""
-        config = yaml.safe_load(self.yaml) if self.yaml else None
-        found: dict[str, Any] = {"program": self.program, "task": self.task, "config": config}
+        found: dict[str, Any] = {"program": self.program, "task": self.task, "config": yaml.safe_load(self.yaml)}
         return found | {"commands": self.commands, "not_carried_over": dict(self.left_out)}
 
 
@@ -73,18 +70,15 @@ def _without_unset(foreign: Foreign) -> list[tuple[str, str]]:
             foreign.settings[key] = "FILL_IN" if is_place else None
             fact = f"{_words(unset)}: not written out there" + ("; fill it in" if is_place else "")
             # Half precision where it is supported is what ms-swift takes too.
-            is_usual = key in names.needless or "16_supported" in unset
-            notes += [(key, fact)] if is_place or not is_usual else []
+            notes += [(key, fact)] if is_place or not (key in names.needless or "16_supported" in unset) else []
     return notes
 
 
 def _train(foreign: Foreign, place: Path, output: str, translated: Translated) -> None:
-    settings = foreign.settings
     train: dict[str, Any] = {}
     plugins = bool(foreign.first("external_plugins", "custom_register_path"))
-    today = foreign_names().today
-    unknown = {today.get(name, name) for name, _ in translated.left_out}
-    for key, value in settings.items():
+    unknown = {foreign_names().today.get(name, name) for name, _ in translated.left_out}
+    for key, value in foreign.settings.items():
         on_benchmarks = key == "eval_dataset" and foreign.program == "ms-swift"
         if value in (None, "", []) or (key in foreign_names().needless and not on_benchmarks):
             continue
@@ -101,7 +95,7 @@ def _train(foreign: Foreign, place: Path, output: str, translated: Translated) -
     _finish(foreign, top, train, data)
     if "FILL_IN" in train.get("trainable_parameters_regex", ""):
         fact = "how many layers the model has is not known here; name the last of them in FILL_IN's place, as 30|31"
-        translated.left_out.append(("freeze_trainable_layers", f"{settings.get('freeze_trainable_layers', 2)}: {fact}"))
+        translated.left_out.append(("freeze_trainable_layers", fact))
     default = next((key for key in added if key in train), "")
     model = foreign.named("model")
     translated.left_out += [] if model else [("model", "not named; fill it in")]
@@ -153,8 +147,8 @@ def _of_layers(foreign: Foreign) -> str:
     """The parameters that LLaMA-Factory's `freeze` trains: of the last layers, or the first (a count below 0), all
     modules or those that are named, and what is named beside them; never those of an image encoder."""
     count = int(foreign.first("freeze_trainable_layers") or 2)
-    shape = known_shape(str(foreign.named("model")))
-    layers = shape.layers if shape and not foreign.on("use_llama_pro") else 0
+    shape = None if foreign.on("use_llama_pro") else known_shape(str(foreign.named("model")))
+    layers = shape.layers if shape else 0
     numbers = range(-count) if count < 0 else range(max(0, layers - count), layers)
     modules, extra = (names_of(foreign.first(f"freeze_{kind}_modules")) for kind in ("trainable", "extra"))
     inside = "" if "all" in modules else f"({'|'.join(modules)})" if modules else ""
@@ -163,7 +157,7 @@ def _of_layers(foreign: Foreign) -> str:
 
 
 def _add_defaults(foreign: Foreign, train: dict[str, Any], unknown: set[str]) -> list[str]:
-    """Add the program's defaults that differ from ms-swift's, but for what its text set in a way that is not known here;
+    """Add the program's defaults that differ from ms-swift's, but for what its text sets to something `unknown` here;
     returns which."""
     of = foreign_names().defaults
     version = "" if {"model", "load"} & set(foreign.settings) else "-2"  # of ms-swift, which has `model` since 3
@@ -182,8 +176,8 @@ def _add_defaults(foreign: Foreign, train: dict[str, Any], unknown: set[str]) ->
 # ------------------------------------------------------------------------------------------------------------------
 
 
-def _read(key: str, value: Any) -> Found:
-    """A setting by the table, by what its text says, or by today's name."""
+def _read(key: str, value: Any) -> dict[str, Any] | str:
+    """A setting by the table, by what its text says, or by today's name: options, or why there is none."""
     text, today = " ".join(map(str, listed_of(value))), foreign_names().today.get(key, key)
     for word, found in foreign_names().values.get(key, {}).items():
         if match := re.fullmatch(".*" if word == "otherwise" else word, text, re.I | re.S):

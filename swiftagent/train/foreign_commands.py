@@ -54,10 +54,9 @@ def plan_data(foreign: Foreign, place: Path, commands: list[str], notes: Notes) 
         held_out = names_of(settings.get("val_dataset") or settings.get("custom_val_dataset_path"))
     entries = [entry for key in (*places["data"], *places["val"]) for entry in listed_of(settings.get(key))]
     notes += filter(None, map(_how_read, entries))
-    if both := [name for name in held_out if name in trained]:
-        reason = "trains and validates; of a hub the split to train is fetched: name another file with val="
-        notes.append((f"dataset {both[0]}", reason))
-        held_out = [name for name in held_out if name not in both]
+    both = "trains and validates; of a hub the split to train is fetched: name another file with val="
+    notes += [(f"dataset {name}", both) for name in held_out if name in trained]
+    held_out = [name for name in held_out if name not in trained]
     found: dict[str, Any] = {"data": "FILL_IN.jsonl"}
     mixed = any(number(settings.get(key)) > 0 for key in ("self_cognition_sample", "train_dataset_mix_ratio"))
     if foreign.program == "ms-swift" and (mixed or any(map(_is_of_a_mix, trained))):
@@ -84,8 +83,7 @@ def _how_read(entry: Any) -> tuple[str, str] | None:
 def names_of(value: Any) -> list[str]:
     """The data sets that a setting names: a list, names with commas, Axolotl's entries."""
     if isinstance(value, dict):
-        path = [value["path"]] if value.get("path") else list(value.values())
-        return names_of(value.get("data_files") or path)
+        return names_of(value.get("data_files") or value.get("path") or list(value.values()))
     if isinstance(value, list):
         return [name for item in value for name in names_of(item)]
     return [part.strip() for part in str(value or "").split(",") if part.strip()]
@@ -158,17 +156,11 @@ def mix_command(settings: dict[str, Any], names: list[str]) -> str:
     general = round(agent * ratio) if ratio else _counted(kinds["general"]) or (GENERAL_ROWS if kinds["general"] else 0)
     itself = number(settings.get("self_cognition_sample")) or _counted(kinds["self"]) or (500 if kinds["self"] else 0)
     name, author = (settings.get(key) or key.upper() if itself else "" for key in ("model_name", "model_author"))
-    added = listed_of(settings.get("train_dataset_mix_ds") or []) if general else []
-    return command(
-        ["swiftagent", "mix"],
-        ("--agent", int(agent) if kinds["agent"] or not names else 0),
-        ("--general", int(general)),
-        ("--self-cognition", int(itself)),
-        ("--name", name),
-        ("--author", author),
-        ("--agent-source", _own(kinds["agent"])),
-        ("--general-source", _own([*kinds["general"], *map(str, added)])),
-    )
+    kinds["general"] += map(str, listed_of(settings.get("train_dataset_mix_ds") or []) if general else [])
+    rows = {"--agent": agent if kinds["agent"] or not names else 0, "--general": general, "--self-cognition": itself}
+    counts = [(option, int(count)) for option, count in rows.items()]
+    sources = [(f"--{kind}-source", _own(kinds[kind])) for kind in ("agent", "general")]
+    return command("swiftagent", "mix", *counts, ("--name", name), ("--author", author), *sources)
 
 
 def _own(names: list[str]) -> list[str]:
@@ -207,12 +199,10 @@ def command_of(foreign: Foreign, place: Path) -> tuple[list[str], Notes]:
             reason = names.asked.get(key) or names.values.get(key, {}).get("otherwise")
             missed = f"not needed to {task}, or without a counterpart"
             notes.append((key, reason if isinstance(reason, str) else missed))
-    sets = ["--evalscope", *sets] if sets else []
-    count = _counted(rows)
-    return _words_of(foreign, task, sources, [*sets, *(["-n", f"{count:.0f}"] if count else [])]), notes
+    return _words_of(foreign, task, sources, [("--evalscope", sets), ("-n", int(_counted(rows)))]), notes
 
 
-def _words_of(foreign: Foreign, task: Task, sources: list[str], more: list[str]) -> list[str]:
+def _words_of(foreign: Foreign, task: Task, sources: list[str], more: list[Any]) -> list[str]:
     settings, ours = foreign.settings, "swiftagent"
     name, _, adapter = str(next(iter(names_of(foreign.named("adapter"))), "")).rpartition("=")
     model = [("--model", foreign.named("model")), ("--adapter", adapter)]
@@ -225,7 +215,7 @@ def _words_of(foreign: Foreign, task: Task, sources: list[str], more: list[str])
             is_elsewhere = any("#" in source or "::" in source for source in sources)
             first = [command(ours, "convert", sources, ("-o", _TEST))] if is_elsewhere else []
             data = [("--data", source) for source in ([_TEST] if first else sources or ["FILL_IN.jsonl"])]
-            return [*first, command(ours, "eval", *model, *data, engine, *given, more)]
+            return [*first, command(ours, "eval", *model, *data, engine, *given, *more)]
         case "export":
             return _exports(foreign, model, adapter)
         case "check":

@@ -44,9 +44,8 @@ def calls_and_settings(text: str, name: str, calls: Mapping[str, ScriptCall]) ->
         raise ConfigError(f"{name}: not Python that can be read: {error}") from None
     known: dict[str, Any] = {}
     for name, node in _written(tree):
-        old, value = known.get(name), _literal(node, known)
-        both = Unset(f"{old} or {value}"[:80])
-        known[name] = value if old in (None, value) else old if value is None else both
+        value = _literal(node, known)
+        known[name] = value if known.get(name) in (None, value) else Unset(f"{known[name]} or {value}"[:80])
     settings: dict[str, Any] = {}
     called = [f".{ast.unparse(call.func)}".split(".") for call in made]
     is_fast = any(owner.startswith("Fast") for *_, owner, _ in called)
@@ -54,8 +53,8 @@ def calls_and_settings(text: str, name: str, calls: Mapping[str, ScriptCall]) ->
         loads, found = word == "from_pretrained", dict(_of_call(call, calls[word], known) if word in calls else ())
         if isinstance(found.get("model"), Unset):
             del found["model"]
-        is_other = any(settings.get(key, value) != value for key, value in found.items() if key == "model")
         # What is named first is trained; another model beside it is a part of it, or what was trained, tried out.
+        is_other = settings.get("model", found.get("model")) != found.get("model", settings.get("model"))
         if loads and (is_other or (is_fast and not re.match("Fast|Peft", owner))):
             continue
         if settings.get("dataset", found.get("dataset")) != found.get("dataset", settings.get("dataset")):
@@ -107,5 +106,4 @@ def _literal(node: ast.expr, known: dict[str, Any]) -> Any:
     try:
         return ast.literal_eval(node)
     except (ValueError, TypeError):
-        number = worked_out(node)
-        return Unset(ast.unparse(node)) if number is None else number
+        return worked_out(node) or Unset(ast.unparse(node))

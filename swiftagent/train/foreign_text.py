@@ -32,10 +32,10 @@ class ForeignNames(msgspec.Struct, frozen=True):
     """The table: `places` are the names of what is trained, on what; `today` is the name of today by the former one;
     `values` give for a setting's value the options that mean the same, or why there are none; `needless` settings are
     not carried over. `carried` are a task's settings with our option for each; `asked` of an option of trainings is why
-    other tasks miss it. `defaults` differ from ms-swift's: those of a program, which those of a verb, a call or a setting
-    of it (`name`, `name=value`) amend. `plugins` are mappings of LLaMA-Factory v1 with their keys' names here. `kinds` say
-    of a training that it is no supervised one. `commands` and `verbs` are patterns of a command's words, `tasks` those of
-    LLaMA-Factory's settings as `name=value`; `calls` are those of a script."""
+    other tasks miss it. `defaults` differ from ms-swift's: those of a program, which those of a verb, a call or a
+    setting of it (`name`, `name=value`) amend. `signs` are settings by which a program is known, `plugins` mappings of
+    LLaMA-Factory v1 with their keys' names here. `kinds` say of a training that it is no supervised one. `commands` and
+    `verbs` are patterns of a command's words, `tasks` those of LLaMA-Factory's settings; `calls` those of a script."""
 
     places: dict[Place, list[str]]
     today: dict[str, str]
@@ -127,8 +127,7 @@ def _named_yaml(word: str, files: dict[str, str], name: str) -> dict[str, Any]:
     word = re.sub(r"^\$\{?\w+\}?/", "", word)  # as "$SCRIPT_DIR/train.yaml" is
     path = near(word, Path(name).parent)
     if not word.endswith((*_YAML, ".json")) or (path is None and word not in files):
-        remedy = f"translate that file: configs from {word}"
-        raise ConfigError(f"{name}: its command names {word}, which is not here; {remedy}")
+        raise ConfigError(f"{name}: its command names {word}, which is not here; translate it: configs from {word}")
     return _mapping(path.read_text(encoding="utf-8-sig", errors="replace") if path else files[word], word)
 
 
@@ -174,8 +173,9 @@ def _foreign(program: Program, settings: dict[str, Any], name: str, verb: str = 
         foreign.task = next((task for task in tasks if re.search(tasks[task], said)), "train")
     for key in kinds if foreign.task == "train" else ():
         if str(settings.get(key) or "sft").lower() not in ("sft", "false", "none", "null"):
-            place = f"{name}: {key}: {str(settings[key])[:60]}"
-            raise ConfigError(f"{place}: {_ONE_TRAINING}; without this line the rest is translated")
+            raise ConfigError(
+                f"{name}: {key}: {str(settings[key])[:60]}: {_ONE_TRAINING}; without it the rest is translated"
+            )
     return foreign
 
 

@@ -160,7 +160,7 @@ def test_freeze_of_a_model_that_is_not_known_is_to_be_filled_in():
     lines = "model_name_or_path: my/model\ndataset: x.jsonl\nfinetuning_type: freeze\nfreeze_trainable_layers: 4\n"
     translated = translate(lines, "a.yaml")
     assert "(FILL_IN)" in config_of(translated.yaml).train["trainable_parameters_regex"]
-    fact = "4: how many layers the model has is not known here; name the last of them in FILL_IN's place, as 30|31"
+    fact = "how many layers the model has is not known here; name the last of them in FILL_IN's place, as 30|31"
     assert ("freeze_trainable_layers", fact) in translated.left_out
 
 
