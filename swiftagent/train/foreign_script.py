@@ -26,13 +26,13 @@ def code_of(text: str, name: str) -> str:
     """The code of a notebook, with its shell lines as they are in a shell. Raises ConfigError."""
     try:
         cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
-        code = "\n\0".join("".join(cell["source"]) for cell in cells)
+        code = "".join(f"\n\0{''.join(cell['source'])}" for cell in cells)
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{name}: no notebook that can be read: {error!r}") from None
     if "!swift" in code or "!llamafactory" in code:
         return re.sub(r"(?m)^\s*[!%]+(?:env\b|bash)?", "", code)
-    code = re.sub(r"(?ms)^%%(?:bash|sh|script|html|writefile).*?(?=^\0|\Z)", "", code)
-    return re.sub(r"(?m)^([ \t]*)[!%](?:.*\\\n)*.*", r"\1pass", code.replace("\0", ""))
+    code = re.sub(r"\0%%(?:bash|sh|script|html|writefile)[^\0]*", "", code).replace("\0", "")
+    return re.sub(r"(?m)^([ \t]*)[!%](?:.*\\\n)*.*", r"\1pass", code)
 
 
 def calls_and_settings(text: str, name: str, calls: Mapping[str, ScriptCall]) -> tuple[set[str], dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -223,3 +224,89 @@ def test_what_llama_factory_v1_does_beside_supervised_training(tmp_path: Path):
     (tmp_path / "pairs.yaml").write_text("a: {path: owner/pairs, converter: pair}\n")
     with pytest.raises(ConfigError, match="converter: pair: no supervised fine-tuning"):
         translate("model: a/b\ntrain_dataset: pairs.yaml\ncutoff_len: 64\n", str(tmp_path / "a.yaml"))
+
+
+# what a script, a notebook or a command says
+# ---------------------------------------------------------------------------------------------------------------
+
+
+def test_values_under_a_name_are_read_wherever_they_are_written():
+    script = """
+import argparse
+class Settings:
+    rank: int = 24
+CONFIG = {"bits": {"load_in_4bit": False}, "steps": 30}
+parser = argparse.ArgumentParser()
+parser.add_argument("-l", "--learning-rate", type=float, default=3e-4)
+args = parser.parse_args()
+more = {"warmup_steps": 7, "seed": 11}
+def train(alpha=48):
+    model, tokenizer = FastLanguageModel.from_pretrained("a/b", load_in_4bit=CONFIG["bits"]["load_in_4bit"])
+    model = FastLanguageModel.get_peft_model(model, r=Settings.rank, lora_alpha=alpha)
+    SFTTrainer(model=model, args=SFTConfig(learning_rate=args.learning_rate, max_steps=CONFIG["steps"], **more))
+"""
+    translated = translate(f"import unsloth\n{script}", "s.py")
+    train = config_of(translated.yaml).train
+    assert (train["lora_rank"], train["lora_alpha"], train["learning_rate"]) == (24, 48, 3e-4)
+    assert (train["max_steps"], train["warmup_steps"], train["seed"], "quant_bits" in train) == (30, 7, 11, False)
+    assert translated.left_out == [("data", "not named; fill it in")]
+
+
+def test_a_name_with_two_values_or_none_is_no_value():
+    script = "rate = 1e-4\nif big:\n    rate = 2e-4\n" + of_unsloth(
+        args="SFTConfig(learning_rate=rate, seed=seed, **k)"
+    )
+    left = dict(translate(script, "s.py").left_out)
+    assert left["learning_rate"] == "0.0001 or 0.0002: not written out there"
+    assert (left["seed"], left["**k"]) == ("seed: not written out there", "k: not written out there")
+
+
+def test_what_is_loaded_beside_the_model_or_after_training_changes_nothing():
+    script = "codec = AutoModel.from_pretrained('a/codec')\n" + of_unsloth(", load_in_4bit=True")
+    script += "model.save_pretrained_merged(save_directory='out', tokenizer=tokenizer)\n"
+    script += "model, _ = FastLanguageModel.from_pretrained('out', load_in_8bit=True, max_seq_length=1)\n"
+    translated = translate(script, "s.py")
+    config = config_of(translated.yaml)
+    assert (config.model, config.train["quant_bits"], config.train["max_length"]) == ("a/b", 4, 2048)
+    assert "swiftagent export merge -o out" in translated.commands
+
+
+def test_half_precision_where_it_is_supported_is_no_loss():
+    script = of_unsloth(args="SFTConfig(fp16=not is_bfloat16_supported(), bf16=is_bfloat16_supported())")
+    assert [name for name, _ in translate(script, "s.py").left_out] == ["data"]
+
+
+def test_a_notebook_with_shell_lines_and_magics_is_read():
+    install = (
+        "%%capture\nif on_colab:\n    !pip install \\\n      unsloth==2026.01.1\nelse:\n    %pip install unsloth\n"
+    )
+    cells = [install, "%%bash\necho 'no python'\n", of_unsloth(", load_in_4bit=False"), "!nvidia-smi\n"]
+    notebook = {"cells": [{"cell_type": "code", "source": cell.splitlines(keepends=True)} for cell in cells]}
+    assert trained(json.dumps(notebook), "n.ipynb")["lora_rank"] == 16
+
+
+def test_a_script_of_ones_own_is_no_llama_factory():
+    command = "swift sft --model a/b --dataset x.jsonl\npython src/eval.py --model out --qwen3\n"
+    assert translate(command, "s.sh").commands == ["swiftagent sft CONFIG"]
+
+
+def test_what_else_changes_a_result_is_kept():
+    text = "megatron sft --model a/b --dataset x.jsonl --min_lr 1e-6 --lr_warmup_iters 9 --moe_aux_loss_coeff 1e-3"
+    train = trained(text, "s.sh")
+    assert (train["lr_scheduler_type"], train["lr_scheduler_kwargs"]) == ("cosine_with_min_lr", '{"min_lr": 1e-6}')
+    assert (train["warmup_steps"], train["router_aux_loss_coef"]) == (9, 1e-3)
+    sampled = translate("swift sft --model_id_or_path a/b --dataset a/c --train_dataset_sample 200", "s.sh")
+    assert config_of(sampled.yaml).data == ("a/c#200",)
+    hub = translate("model_name_or_path: a/b\ndataset: owner/rows\n", "a.yaml")
+    assert hub.commands[0] == "swiftagent convert hf::owner/rows -o datasets/rows.jsonl"
+    axolotl = "base_model: a/b\nwarmup_steps: 5\nunfrozen_parameters: [^model.layers.3., lm_head.*]\n"
+    train = trained(axolotl, "a.yaml")
+    assert "warmup_ratio" not in train
+    assert (train["freeze_parameters_ratio"], train["trainable_parameters_regex"]) == (
+        1.0,
+        r"^model\.layers\.3\.|lm_head.*",
+    )
+    part = translate(axolotl.replace("lm_head.*", "'lm_head$[:32000]'"), "a.yaml")
+    assert "trains a part of a tensor" in dict(part.left_out)["unfrozen_parameters"]
+    with pytest.raises(ConfigError, match="names no model"):
+        translate("model: {base_model: a/b}\ntraining: {steps: 3}\n", "a.yaml")
