@@ -30,7 +30,7 @@ def code_of(text: str, name: str) -> str:
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{name}: no notebook that can be read: {error!r}") from None
     if "!swift" in code or "!llamafactory" in code:
-        return re.sub(r"(?m)^\s*[!%]+(?:env\b|bash)?", "", code)
+        return re.sub(r"(?m)^\s*[!%]+(?:env\b|bash)?", "", code.replace("\0", ""))
     code = re.sub(r"\0%%(?:bash|sh|script|html|writefile)[^\0]*", "", code).replace("\0", "")
     return re.sub(r"(?m)^([ \t]*)[!%](?:.*\\\n)*.*", r"\1pass", code)
 

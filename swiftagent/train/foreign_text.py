@@ -188,7 +188,11 @@ def _flat(settings: dict[str, Any], name: str) -> dict[str, Any]:
             is_here = near(value, Path(name).parent)
             value = list(_named_yaml(value, {}, name).values()) if is_here else shell.Unset(value)
             flat |= {"converter": "pair"} if "'converter': 'pair'" in str(value) else {}
-        flat |= {named.get(word, word): value[word] for word in value} if isinstance(value, dict) else {key: value}
+        flat |= (
+            {named.get(str(word), str(word)): value[word] for word in value}
+            if isinstance(value, dict)
+            else {key: value}
+        )
     return flat
 
 
@@ -208,7 +212,7 @@ def _of_yaml(text: str, name: str) -> Foreign:
     if isinstance(settings.get("train"), dict) and "data" in settings:
         raise ConfigError(f"{name}: a config of swiftagent already: `swiftagent sft {name}` trains it")
     signs = foreign_names().signs
-    program = next((program for program in signs if set(signs[program]) & set(settings)), "ms-swift")
+    program: Program = next((one for one in signs if set(signs[one]) & set(settings)), "ms-swift")
     return _foreign(program, settings, name)
 
 

@@ -283,6 +283,9 @@ def test_a_notebook_with_shell_lines_and_magics_is_read():
     cells = [install, "%%bash\necho 'no python'\n", of_unsloth(", load_in_4bit=False"), "!nvidia-smi\n"]
     notebook = {"cells": [{"cell_type": "code", "source": cell.splitlines(keepends=True)} for cell in cells]}
     assert trained(json.dumps(notebook), "n.ipynb")["lora_rank"] == 16
+    cells = ["%env MAX_PIXELS=100\n", "!swift sft --model a/b \\\n  --lora_rank 4 --dataset x"]
+    notebook = {"cells": [{"cell_type": "code", "source": cell} for cell in cells]}
+    assert trained(json.dumps(notebook), "n.ipynb") == {"lora_rank": 4}
 
 
 def test_a_script_of_ones_own_is_no_llama_factory():
