@@ -98,5 +98,4 @@ def _translate(path: Path, output: str | None, as_json: bool) -> None:
         console.say("not carried over:")
     for name, reason in translated.left_out:
         console.say(f"  {name}: {reason}")
-    print(output or translated.text, end="\n" if output else "")
-    return None
+    return print(output or translated.text, end="\n" if output else "")

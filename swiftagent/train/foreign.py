@@ -161,7 +161,7 @@ def _add_defaults(foreign: Foreign, train: dict[str, Any], unknown: set[str]) ->
     returns which."""
     of = foreign_names().defaults
     version = "" if {"model", "load"} & set(foreign.settings) else "-2"  # of ms-swift, which has `model` since 3
-    keys = (foreign.program, foreign.program + version, foreign.verb, *foreign.settings, *foreign.said)
+    keys = (foreign.program, foreign.program + version, foreign.verb, *foreign.settings, *foreign.said())
     defaults = {name: value for key in keys for name, value in of.get(key.replace(" ", "-"), {}).items()}
     if train.get("tuner_type", defaults.get("tuner_type")) == "full":
         defaults = {key: value for key, value in defaults.items() if not re.match("lora_|target_|quant_", key)}

@@ -40,14 +40,14 @@ def calls_and_settings(text: str, name: str, calls: Mapping[str, ScriptCall]) ->
     try:
         tree = ast.parse(text)
         made = list(_calls_of(tree))
+        called = [f".{ast.unparse(call.func)}".split(".") for call in made]
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise ConfigError(f"{name}: not Python that can be read: {error}") from None
     known: dict[str, Any] = {}
-    for name, node in _written(tree):
+    for word, node in _written(tree):
         value = _literal(node, known)
-        known[name] = value if known.get(name) in (None, value) else Unset(f"{known[name]} or {value}"[:80])
+        known[word] = value if known.get(word) in (None, value) else Unset(f"{known[word]} or {value}"[:80])
     settings: dict[str, Any] = {}
-    called = [f".{ast.unparse(call.func)}".split(".") for call in made]
     is_fast = any(owner.startswith("Fast") for *_, owner, _ in called)
     for (*_, owner, word), call in zip(called, made, strict=True):
         loads, found = word == "from_pretrained", dict(_of_call(call, calls[word], known) if word in calls else ())

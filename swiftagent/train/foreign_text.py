@@ -77,7 +77,6 @@ class Foreign(msgspec.Struct):
         """Whether one of these switches is on."""
         return any(str(self.settings.get(key)).lower() == "true" for key in keys)
 
-    @property
     def said(self) -> list[str]:
         """Its settings as `name=value`, in small letters."""
         return [f"{key}={value}".lower() for key, value in self.settings.items()]
@@ -169,7 +168,7 @@ def _foreign(program: Program, settings: dict[str, Any], name: str, verb: str = 
     if foreign.task == "other":
         raise ConfigError(f"{name}: `{verb}`: {_ONE_TRAINING}")
     if foreign.task == "train" and program.startswith("LLaMA-Factory"):
-        tasks, said = foreign_names().tasks, " ".join(foreign.said)
+        tasks, said = foreign_names().tasks, " ".join(foreign.said())
         foreign.task = next((task for task in tasks if re.search(tasks[task], said)), "train")
     for key in kinds if foreign.task == "train" else ():
         if str(settings.get(key) or "sft").lower() not in ("sft", "false", "none", "null"):
@@ -185,14 +184,12 @@ def _flat(settings: dict[str, Any], name: str) -> dict[str, Any]:
     for key, value in settings.items():
         named = foreign_names().plugins.get(key, {})
         if key.endswith("_dataset") and str(value).endswith(_YAML):
-            is_here = near(value, Path(name).parent)
-            value = list(_named_yaml(value, {}, name).values()) if is_here else shell.Unset(value)
+            value = (
+                list(_named_yaml(value, {}, name).values()) if near(value, Path(name).parent) else shell.Unset(value)
+            )
             flat |= {"converter": "pair"} if "'converter': 'pair'" in str(value) else {}
-        flat |= (
-            {named.get(str(word), str(word)): value[word] for word in value}
-            if isinstance(value, dict)
-            else {key: value}
-        )
+        items = value if isinstance(value, dict) else {key: value}
+        flat |= {named.get(str(word), str(word)): item for word, item in items.items()}
     return flat
 
 
@@ -233,7 +230,7 @@ def _mapping(text: str, name: str) -> dict[str, Any]:
 
 def is_foreign(settings: Mapping[str, Any]) -> bool:
     """Whether a YAML is one of another program."""
-    names = {"base_model", "model_name_or_path", "finetuning_type", "export_dir", "cutoff_len", "dataset"}
+    names = {"cutoff_len", "dataset"}.union(*foreign_names().signs.values())
     return bool(names & set(settings)) and not any(key.startswith("train.") for key in settings)
 
 
