@@ -82,9 +82,8 @@ def fit(config: Config, card: Card) -> CardFit:
     by_tokens = planned.micro.memory if planned.micro else 0.0
     sizes: dict[str, Any] = {"length": length, "gpus": card.count, "distilled": config.distills}
     needed = by_tokens or estimate(inputs.shape, options, **sizes).total
-    fits = needed <= usable
-    remedy = "" if fits else settings_that_fit(inputs.shape, options, usable, **sizes)
-    return CardFit(card.word, needed, usable, fits, remedy)
+    remedy = "" if needed <= usable else settings_that_fit(inputs.shape, options, usable, **sizes)
+    return CardFit(card.word, needed, usable, needed <= usable, remedy)
 
 
 def settings_that_fit(shape: ModelShape, options: dict[str, Any], usable: float, **sizes: Any) -> str:

@@ -184,9 +184,8 @@ def _flat(settings: dict[str, Any], name: str) -> dict[str, Any]:
     for key, value in settings.items():
         named = foreign_names().plugins.get(key, {})
         if key.endswith("_dataset") and str(value).endswith(_YAML):
-            value = (
-                list(_named_yaml(value, {}, name).values()) if near(value, Path(name).parent) else shell.Unset(value)
-            )
+            rows = _named_yaml(value, {}, name) if near(value, Path(name).parent) else {}
+            value = list(rows.values()) or shell.Unset(value)
             flat |= {"converter": "pair"} if "'converter': 'pair'" in str(value) else {}
         items = value if isinstance(value, dict) else {key: value}
         flat |= {named.get(str(word), str(word)): item for word, item in items.items()}
