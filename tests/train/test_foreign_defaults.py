@@ -288,6 +288,14 @@ def test_a_notebook_with_shell_lines_and_magics_is_read():
     assert trained(json.dumps(notebook), "n.ipynb") == {"lora_rank": 4}
 
 
+def test_a_pattern_of_modules_is_one_and_a_list_stays_a_list():
+    of = "base_model: a/b\nadapter: lora\nlora_target_modules: "
+    assert trained(of + "'model.layers.[0-9]+.mlp'", "a.yaml")["target_regex"] == "model.layers.[0-9]+.mlp"
+    assert trained(of + "[q_proj, 'mlp.*_proj']", "a.yaml")["target_modules"] == ["q_proj", "mlp.*_proj"]
+    left = translate("model_name_or_path: a/b\ndataset: x.json\nfinetuning_type: oft\n", "a.yaml").left_out
+    assert "the config trains LoRA" in dict(left)["finetuning_type"]
+
+
 def test_a_script_of_ones_own_is_no_llama_factory():
     command = "swift sft --model a/b --dataset x.jsonl\npython src/eval.py --model out --qwen3\n"
     assert translate(command, "s.sh").commands == ["swiftagent sft CONFIG"]
