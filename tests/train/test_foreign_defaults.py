@@ -93,6 +93,23 @@ def test_peft_and_trl_without_unsloth():
     assert (trained(by_hand, "s.py")["learning_rate"], trained(by_hand, "s.py").get("max_length")) == (5e-5, None)
 
 
+def test_a_yaml_of_trl():
+    text = "model_name_or_path: a/b\ndataset_name: owner/rows\nuse_peft: true\nload_in_4bit: true\n"
+    translated = translate(text, "sft.yaml")
+    train = config_of(translated.yaml).train
+    assert translated.commands[0] == "swiftagent convert hf::owner/rows -o datasets/rows.jsonl"
+    assert (train["tuner_type"], train["lora_rank"], train["lora_alpha"], train["quant_bits"]) == ("lora", 16, 32, 4)
+    assert (train["learning_rate"], train["max_length"], translated.left_out) == (2e-5, 1024, [])
+    full = trained("model_name_or_path: a/b\ndataset_name: owner/rows\nlearning_rate: 1e-5\n", "sft.yaml")
+    assert (full["tuner_type"], "lora_rank" in full) == ("full", False)
+    command = "trl sft --model_name_or_path a/b --dataset_name owner/rows --use_peft --lora_r 4"
+    assert trained(command, "s.sh")["lora_rank"] == 4
+    with pytest.raises(ConfigError, match="trl dpo`: no supervised fine-tuning"):
+        translate(command.replace("sft", "dpo"), "s.sh")
+    with pytest.raises(ConfigError, match="beta: 0.1: no supervised fine-tuning"):
+        translate(f"{text}beta: 0.1\n", "dpo.yaml")
+
+
 @pytest.mark.parametrize(
     ("text", "name", "found"),
     [
