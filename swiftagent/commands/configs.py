@@ -74,9 +74,8 @@ def _copy(name: str, target: str) -> None:
     from swiftagent.train.config import find_config
 
     source = find_config(name)
-    path = Path(target or source.name)
-    if path.is_dir():
-        path = path / source.name
+    path = Path(target or ".")
+    path = path / source.name if path.is_dir() else path
     if path.exists():
         raise SetupError(f"{path}: exists already; name another file: `swiftagent configs cp {name} FILE`")
     schema = source.with_name("schema.json")  # the copy may lie anywhere
@@ -99,5 +98,4 @@ def _translate(path: Path, output: str | None, as_json: bool) -> None:
         console.say("not carried over:")
     for name, reason in translated.left_out:
         console.say(f"  {name}: {reason}")
-    print(output or translated.text, end="\n" if output else "")
-    return None
+    return print(output or translated.text, end="\n" if output else "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import combinations
+from itertools import chain, combinations
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ DEFAULT_LENGTH = 2048  # tokens that memory is estimated for where neither confi
 ROWS, TOKENS_A_ROW = 90_000, 450  # the published mix
 GUIDE_ROWS = 93_000  # 30,000 rows of tool calling, 60,000 of general chat, 3,000 of self-cognition
 _CARD = re.compile(r"(?:(\d+)\s*x\s*)?(.*)", re.I)
-_MEMORY = re.compile(r"(?:[\w ]+-)?(\d+(?:\.\d+)?)\s*(?:gi?b?)?", re.I)
+_MEMORY = re.compile(r"(?:[\w ]* )?(?:(\d+(?:\.\d+)?) ?(?:gi?b?)?)?(?: [a-z]\w*)*", re.I)
 MOST = 1000  # gigabytes of a card: a larger number is a name that is not known
 
 
@@ -51,18 +51,20 @@ class CardFit(msgspec.Struct, frozen=True):
 
 
 def parse_card(word: str) -> Card:
-    """`24GB`, `8x80GB` or `8xH100`; of a card by its memory the speed is that of the slowest sold with it. Raises
-    ConfigError."""
+    """`24GB`, `8x80GB`, `8xH100` or `A100-40GB`; of a card by its memory alone the speed is that of the slowest sold
+    with it. Raises ConfigError."""
     asked, gpus = _CARD.fullmatch(word.strip()), TABLES["gpus"]
     count, name = asked.groups() if asked else ("", "")
-    kind, size = name.upper().removeprefix("RTX").strip(), _MEMORY.fullmatch(name)
-    memory = float(gpus[kind]["gigabytes"] if kind in gpus else size[1] if size else 0)
+    name = re.sub("[-_ ]+", " ", name)
+    kind = next((kind for kind in gpus if re.search(rf"(?:^| |RTX){kind}(?!\w)", name, re.I)), "")
+    found = _MEMORY.fullmatch(re.split(kind, name, flags=re.I)[-1] if kind else name)
+    memory = float(found[1] or (gpus[kind]["gigabytes"] if kind else 0)) if found else 0
     if count == "0" or not 0 < memory <= MOST:
         fact = "write the memory of a card, as 24GB, or several, as 8x80GB, or its name, one of"
         raise ConfigError(f"--gpu {word}: {fact} {', '.join(gpus)}")
     slowest = sorted((gpu["gigabytes"], gpu["teraflops"], name) for name, gpu in gpus.items())
     by_memory = next((name for gigabytes, _, name in slowest if memory <= gigabytes), slowest[-1][2])
-    return Card(word, int(count or 1), int(memory * GB), kind if kind in gpus else by_memory)
+    return Card(word, int(count or 1), int(memory * GB), kind or by_memory)
 
 
 def fit(config: Config, card: Card) -> CardFit:
@@ -80,21 +82,19 @@ def fit(config: Config, card: Card) -> CardFit:
     by_tokens = planned.micro.memory if planned.micro else 0.0
     sizes: dict[str, Any] = {"length": length, "gpus": card.count, "distilled": config.distills}
     needed = by_tokens or estimate(inputs.shape, options, **sizes).total
-    fits = needed <= usable
-    remedy = "" if fits else settings_that_fit(inputs.shape, options, usable, **sizes)
-    return CardFit(card.word, needed, usable, fits, remedy)
+    remedy = "" if needed <= usable else settings_that_fit(inputs.shape, options, usable, **sizes)
+    return CardFit(card.word, needed, usable, needed <= usable, remedy)
 
 
 def settings_that_fit(shape: ModelShape, options: dict[str, Any], usable: float, **sizes: Any) -> str:
     """The fewest changed settings with which it fits, as key=value words; "" where nothing helps. `sizes` are those of
     an estimate."""
     changes = list(_changes(options, sizes["length"], sizes["gpus"]))
-    for count in range(1, len(changes) + 1):
-        for chosen in combinations(changes, count):
-            changed = {key: value for one in chosen for key, value in one.items()}
-            length = changed.get("max_length", sizes["length"])
-            if estimate(shape, {**options, **changed}, **{**sizes, "length": length}).total <= usable:
-                return " ".join(f"{key}={str(value).lower()}" for key, value in changed.items())
+    chosen = chain.from_iterable(combinations(changes, count) for count in range(1, len(changes) + 1))
+    for changed in ({key: value for one in several for key, value in one.items()} for several in chosen):
+        length = changed.get("max_length", sizes["length"])
+        if estimate(shape, {**options, **changed}, **{**sizes, "length": length}).total <= usable:
+            return " ".join(f"{key}={str(value).lower()}" for key, value in changed.items())
     return ""
 
 

@@ -4,19 +4,17 @@ commands that it implied, and what is not carried over."""
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import yaml
 
-from swiftagent.train.foreign_commands import OWN, command, command_of, plan_data
+from swiftagent.models.known import known_shape
+from swiftagent.train.foreign_commands import OWN, asks, command, command_of, names_of, number, plan_data
 from swiftagent.train.foreign_shell import Unset, listed_of
-from swiftagent.train.foreign_text import Foreign, Program, foreign_names, read_foreign
+from swiftagent.train.foreign_text import Foreign, foreign_names, read_foreign
 from swiftagent.train.options import TABLES, check_value, options
-
-Found = dict[str, Any] | str  # options of ms-swift, or why there is none
 
 
 class Translated(msgspec.Struct):
@@ -39,8 +37,7 @@ class Translated(msgspec.Struct):
 
     def as_dict(self) -> dict[str, Any]:
         """What `--json` prints."""
-        config = yaml.safe_load(self.yaml) if self.yaml else None
-        found: dict[str, Any] = {"program": self.program, "task": self.task, "config": config}
+        found: dict[str, Any] = {"program": self.program, "task": self.task, "config": yaml.safe_load(self.yaml)}
         return found | {"commands": self.commands, "not_carried_over": dict(self.left_out)}
 
 
@@ -56,14 +53,11 @@ def translate(text: str, name: str, output: str = "CONFIG") -> Translated:
         translated.left_out += _without_unset(task)
     if training:
         _train(training, place, output, translated)
+    second = [("a second training", "one config trains once; translate it from a file of its own")]
     for task in tasks:
-        if task.task == "train":
-            second = ("a second training", "one config trains once; translate it from a file of its own")
-            notes = [second] if task is not training else []
-        else:
-            commands, notes = command_of(task, place)
-            translated.commands += commands
-        translated.left_out += [note for note in notes if note not in translated.left_out]
+        commands, notes = ([], second) if task.task == "train" else command_of(task, place)
+        translated.commands += commands
+        translated.left_out += [note for note in notes if note not in translated.left_out and task is not training]
     return translated
 
 
@@ -75,29 +69,34 @@ def _without_unset(foreign: Foreign) -> list[tuple[str, str]]:
             is_place = any(key in keys for keys in names.places.values())
             foreign.settings[key] = "FILL_IN" if is_place else None
             fact = f"{_words(unset)}: not written out there" + ("; fill it in" if is_place else "")
-            notes += [(key, fact)] if is_place or key not in names.needless else []
+            # Half precision where it is supported is what ms-swift takes too.
+            notes += [(key, fact)] if is_place or not (key in names.needless or "16_supported" in unset) else []
     return notes
 
 
 def _train(foreign: Foreign, place: Path, output: str, translated: Translated) -> None:
-    settings = foreign.settings
     train: dict[str, Any] = {}
     plugins = bool(foreign.first("external_plugins", "custom_register_path"))
-    for key, value in settings.items():
+    unknown = {foreign_names().today.get(name, name) for name, _ in translated.left_out}
+    for key, value in foreign.settings.items():
         on_benchmarks = key == "eval_dataset" and foreign.program == "ms-swift"
         if value in (None, "", []) or (key in foreign_names().needless and not on_benchmarks):
             continue
-        found = _read(key, value)
+        found = {key: value} if on_benchmarks else _read(key, value)
         if not isinstance(found, str):
             own = {name: item for name, item in found.items() if name in OWN}
             checked = {name: check_value(name, found[name], plugins) for name in found if name not in OWN}
             train = own | train | {name: item for name, (item, problem) in checked.items() if not problem}
             found = next((problem for _, problem in checked.values() if problem), "")
-        translated.left_out += [(key, f"{_words(value)}: {found}")] if found else []
+        translated.left_out += [(key, f"{_words(value)}: {found}")] if found and asks(key, value) else []
     data = plan_data(foreign, place, translated.commands, translated.left_out)
     top = {"gpus": "auto"} | {key: train.pop(key) for key in OWN if key in train}
+    added = _add_defaults(foreign, train, unknown)
     _finish(foreign, top, train, data)
-    default = _add_defaults(foreign.program, train)
+    if "FILL_IN" in train.get("trainable_parameters_regex", ""):
+        fact = "how many layers the model has is not known here; name the last of them in FILL_IN's place, as 30|31"
+        translated.left_out.append(("freeze_trainable_layers", fact))
+    default = next((key for key in added if key in train), "")
     model = foreign.named("model")
     translated.left_out += [] if model else [("model", "not named; fill it in")]
     ours = {"model": model or "FILL_IN", **data, **top, "train": train}
@@ -125,9 +124,13 @@ def _finish(foreign: Foreign, top: dict[str, Any], train: dict[str, Any], data: 
     """What depends on two settings."""
     if "quant_bits" in train:
         train.setdefault("quant_method", "bnb")
+    if foreign.settings.get("finetuning_type") == "freeze":
+        train["trainable_parameters_regex"] = _of_layers(foreign)
     for key in ("eval", "save"):  # Axolotl counts times an epoch, ms-swift takes a share of the run
-        if f"{key}s_per_epoch" in foreign.settings and (share := train.get(f"{key}_steps")):
-            train[f"{key}_steps"] = round(share / max(1, float(train.get("num_train_epochs", 1))), 6)
+        if (times := foreign.settings.get(f"{key}s_per_epoch")) is not None:
+            each = round(1 / max(1, float(train.get("num_train_epochs", 1)) * number(times)), 6)
+            train[f"{key}_strategy"] = "no" if number(times) <= 0 else "epoch" if number(times) == 1 else "steps"
+            train |= {f"{key}_steps": each} if train[f"{key}_strategy"] == "steps" else {}
     if "micro_batch_size" in foreign.settings and "max_epochs" in train:  # Megatron's own name
         train["num_train_epochs"] = train.pop("max_epochs")
     accumulated = train.get("gradient_accumulation_steps")
@@ -140,83 +143,55 @@ def _finish(foreign: Foreign, top: dict[str, Any], train: dict[str, Any], data: 
         train.pop(key, None) if is_moot else None
 
 
-def _add_defaults(program: Program, train: dict[str, Any]) -> str:
-    """Add the program's defaults that differ from ms-swift's; returns the first that is added, "" without one."""
-    defaults = dict(foreign_names().defaults.get(program, {}))
+def _of_layers(foreign: Foreign) -> str:
+    """The parameters that LLaMA-Factory's `freeze` trains: of the last layers, or the first (a count below 0), all
+    modules or those that are named, and what is named beside them; never those of an image encoder."""
+    count = int(foreign.first("freeze_trainable_layers") or 2)
+    shape = None if foreign.on("use_llama_pro") else known_shape(str(foreign.named("model")))
+    layers = shape.layers if shape else 0
+    numbers = range(-count) if count < 0 else range(max(0, layers - count), layers)
+    modules, extra = (names_of(foreign.first(f"freeze_{kind}_modules")) for kind in ("trainable", "extra"))
+    inside = "" if "all" in modules else f"({'|'.join(modules)})" if modules else ""
+    of_layers = rf"\.(layers|h)\.({'|'.join(map(str, numbers)) or 'FILL_IN'})\.{inside}"
+    return f"^(?!.*vis).*({'|'.join([of_layers, *extra])})"
+
+
+def _add_defaults(foreign: Foreign, train: dict[str, Any], unknown: set[str]) -> list[str]:
+    """Add the program's defaults that differ from ms-swift's, but for what its text sets to something `unknown` here;
+    returns which."""
+    of = foreign_names().defaults
+    version = "" if {"model", "load"} & set(foreign.settings) else "-2"  # of ms-swift, which has `model` since 3
+    keys = (foreign.program, foreign.program + version, foreign.verb, *foreign.settings, *foreign.said())
+    defaults = {name: value for key in keys for name, value in of.get(key.replace(" ", "-"), {}).items()}
     if train.get("tuner_type", defaults.get("tuner_type")) == "full":
-        defaults = {key: value for key, value in defaults.items() if not key.startswith("lora_")}
-    elif program == "LLaMA-Factory":
+        defaults = {key: value for key, value in defaults.items() if not re.match("lora_|target_|quant_", key)}
+    elif foreign.program == "LLaMA-Factory":
         defaults["lora_alpha"] = 2 * int(train.get("lora_rank", 8))
-    added = [key for key in defaults if key not in train]
+    added = [key for key in defaults if defaults[key] is not None and key not in {*train, *unknown}]
     train |= {key: defaults[key] for key in added}
-    return added[0] if added else ""
+    return added
 
 
 # values
 # ------------------------------------------------------------------------------------------------------------------
 
 
-def _read(key: str, value: Any) -> Found:
-    """A setting by the table, by what its text says, or by today's name."""
-    listed = foreign_names().values.get(key, {})
-    found = listed.get(str(value).lower(), listed.get("otherwise"))
-    if found is None:
-        return READ[key](value) if key in READ else _named(key, value)
-    return found.format(value) if isinstance(found, str) else found
-
-
-def _named(key: str, value: Any) -> Found:
-    today = foreign_names().today.get(key, key)
+def _read(key: str, value: Any) -> dict[str, Any] | str:
+    """A setting by the table, by what its text says, or by today's name: options, or why there is none."""
+    text, today = " ".join(map(str, listed_of(value))), foreign_names().today.get(key, key)
+    for word, found in foreign_names().values.get(key, {}).items():
+        if match := re.fullmatch(".*" if word == "otherwise" else word, text, re.I | re.S):
+            if isinstance(found, str):
+                return match.expand(found)
+            return {name: match.expand(item) if isinstance(item, str) else item for name, item in found.items()}
+    if today == "unfrozen_parameters":  # Axolotl's patterns, whose dots are dots
+        pattern = "|".join(map(str, listed_of(value))).replace(".", r"\.").replace(r"\.*", ".*")
+        return {"freeze_parameters_ratio": 1.0, "trainable_parameters_regex": pattern}
+    if today == "target_modules":
+        targets = [str(part).strip() for part in (value if isinstance(value, list) else text.split(","))]
+        return {today: [name for part in targets for name in foreign_names().targets.get(part, [part])]}
     if today in OWN:
         return {today: int(value) if str(value).isdigit() else value}
     if today in TABLES["ours"]:
         return f"set by {TABLES['ours'][today]}"
     return {today: value} if today in options() else "has no counterpart; left out"
-
-
-def _run_name(value: Any) -> Found:
-    is_folder = re.fullmatch(r"\w[\w.-]*", str(value))
-    return {"name": str(value)} if is_folder else "no name of a folder; `name:` names the run"
-
-
-def _model_type(value: Any) -> Found:
-    if re.search("For[A-Z]", str(value)):
-        return "a class of transformers; the model's own is found by its config"
-    is_old = check_value("model_type", value)[1]
-    return "a name of an older version; today's is found by the model's name" if is_old else {"model_type": value}
-
-
-def _targets(value: Any) -> Found:
-    if isinstance(value, str) and re.search(r"[\\^$*+(|\[]", value):
-        return {"target_regex": value}
-    listed, targets = value if isinstance(value, list) else str(value).split(","), foreign_names().targets
-    names = [str(part).strip() for part in listed]
-    return {"target_modules": [name for part in names for name in targets.get(part, [part])]}
-
-
-def _deepspeed(value: Any) -> Found:
-    text = str(value).lower()
-    stage = re.search(r"z(?:ero)?[-_]?(\d)", text)
-    return {"deepspeed": f"zero{stage[1]}" + ("_offload" if "offload" in text else "") if stage else str(value)}
-
-
-def _an_epoch(key: str, value: Any) -> Found:
-    if not re.fullmatch(r"-?\d{1,9}(\.\d+)?", str(value)):
-        return "no number of times"
-    times = float(value)
-    strategy = "no" if times <= 0 else "epoch" if times == 1 else "steps"
-    return {f"{key}_strategy": strategy, **({f"{key}_steps": 1 / times} if strategy == "steps" else {})}
-
-
-READ: dict[str, Callable[[Any], Found]] = {
-    "adapter": lambda value: {"tuner_type": value},
-    "model_type": _model_type,
-    "run_name": _run_name,
-    "eval_dataset": lambda value: {"eval_dataset": value},
-    "optimizer": lambda value: {"optim": value},
-    **dict.fromkeys(("lora_target", "lora_target_modules", "target_modules"), _targets),
-    **dict.fromkeys(("deepspeed", "deepspeed_config_path"), _deepspeed),
-    # Of an epoch, until `_finish` knows how many there are.
-    "evals_per_epoch": lambda value: _an_epoch("eval", value),
-    "saves_per_epoch": lambda value: _an_epoch("save", value),
-}

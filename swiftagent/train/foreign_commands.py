@@ -24,6 +24,7 @@ _INFO = "dataset_info.json"
 OWN = ("name", "gpus", "nodes", "sequences_per_step")  # top-level keys of ours that a setting may become
 _PUBLISHED = re.compile(r"(damo-|iic/)?ms[-_](agent|bench).*")
 _SELF = re.compile(r"(swift/|modelscope/)?self-cognition")
+_USUAL = ("path", "type", "ds_type", "data_files", "source", "converter")  # of an entry in a list of data
 _FILES = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".arrow", ".txt", ".zip", ".gz")
 
 
@@ -37,6 +38,13 @@ def command(*parts: Any) -> str:
     return shlex.join(words)
 
 
+def asks(key: str, value: Any) -> bool:
+    """Whether a setting wants something that is off without it."""
+    word, names = str(value).lower(), foreign_names()
+    is_zero = word in ("0", "0.0") and names.today.get(key, key) not in options()
+    return word in names.values.get(key, {}) or not (is_zero or word in ("", "none", "null", "false", "[]", "{}"))
+
+
 def plan_data(foreign: Foreign, place: Path, commands: list[str], notes: Notes) -> dict[str, Any]:
     """`data` and `val` of our config; `commands` get those that write these files, `notes` what is to be noted."""
     settings = foreign.settings
@@ -44,14 +52,13 @@ def plan_data(foreign: Foreign, place: Path, commands: list[str], notes: Notes) 
     trained, held_out = (names_of([settings.get(key) for key in places[place]]) for place in ("data", "val"))
     if foreign.program == "ms-swift":  # whose eval_dataset names benchmarks
         held_out = names_of(settings.get("val_dataset") or settings.get("custom_val_dataset_path"))
-    entries = [entry for key in ("datasets", "test_datasets") for entry in listed_of(settings.get(key))]
+    entries = [entry for key in (*places["data"], *places["val"]) for entry in listed_of(settings.get(key))]
     notes += filter(None, map(_how_read, entries))
-    if both := [name for name in held_out if name in trained]:
-        reason = "trains and validates; of a hub the split to train is fetched: name another file with val="
-        notes.append((f"dataset {both[0]}", reason))
-        held_out = [name for name in held_out if name not in both]
+    both = "trains and validates; of a hub the split to train is fetched: name another file with val="
+    notes += [(f"dataset {name}", both) for name in held_out if name in trained]
+    held_out = [name for name in held_out if name not in trained]
     found: dict[str, Any] = {"data": "FILL_IN.jsonl"}
-    mixed = any(_number(settings.get(key)) > 0 for key in ("self_cognition_sample", "train_dataset_mix_ratio"))
+    mixed = any(number(settings.get(key)) > 0 for key in ("self_cognition_sample", "train_dataset_mix_ratio"))
     if foreign.program == "ms-swift" and (mixed or any(map(_is_of_a_mix, trained))):
         found["data"] = MIX
         commands.append(mix_command(settings, trained))
@@ -66,25 +73,20 @@ def plan_data(foreign: Foreign, place: Path, commands: list[str], notes: Notes) 
 
 def _how_read(entry: Any) -> tuple[str, str] | None:
     """What an entry of Axolotl says of its rows, which are recognised here by what they hold."""
-    more = dict(entry) if isinstance(entry, dict) else {}
-    place = more.pop("path", "")
-    usual: dict[str, Any] = {"type": str, "ds_type": str, "data_files": (str, list)}
-    said = [f"{key}: {value}" for key, value in more.items() if not isinstance(value, usual.get(key, ()))]
+    items = entry.items() if isinstance(entry, dict) else ()
+    said = [f"{key}: {value}" for key, value in items if key not in _USUAL or isinstance(value, dict)]
     said = [text for text in said if text != "split: train"]
-    reason = "rows are recognised by what they hold; see the ledger of `convert`"
-    return (f"dataset {place}", f"{', '.join(said)}: {reason}") if said else None
+    reason = "all rows are taken, recognised by what they hold; see the ledger of `convert`"
+    return (f"dataset {entry.get('path', '')}", f"{', '.join(said)}: {reason}") if said else None
 
 
 def names_of(value: Any) -> list[str]:
     """The data sets that a setting names: a list, names with commas, Axolotl's entries."""
-    if value is None:
-        return []
-    if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
     if isinstance(value, dict):
-        path = [value["path"]] if value.get("path") else list(value.values())
-        return names_of(value.get("data_files") or path)
-    return [name for item in value for name in names_of(item)] if isinstance(value, list) else [str(value)]
+        return names_of(value.get("data_files") or value.get("path") or list(value.values()))
+    if isinstance(value, list):
+        return [name for item in value for name in names_of(item)]
+    return [part.strip() for part in str(value or "").split(",") if part.strip()]
 
 
 def sources_of(foreign: Foreign, names: Iterable[str], place: Path) -> tuple[list[str], Notes]:
@@ -100,7 +102,7 @@ def sources_of(foreign: Foreign, names: Iterable[str], place: Path) -> tuple[lis
             found.append(f"{info}#{name}")
         elif hub:
             found.append(f"{'hf' if entry.get('hf_hub_url') else 'ms'}::{hub}")
-        elif foreign.program == "LLaMA-Factory" and not _is_file(name):
+        elif foreign.program == "LLaMA-Factory" and not _is_file(name) and "/" not in name:
             place_of = str(info or f"{folder}/{_INFO}, which is not here")
             notes.append((f"dataset {name}", f"no entry of that name in {place_of}; put its file in the command"))
             found.append(f"{folder}/{name}.json")
@@ -115,6 +117,8 @@ def _files(foreign: Foreign, names: list[str], place: Path, commands: list[str],
     """Our files of these data sets; what is not one yet is converted into one."""
     # ms-swift's own files and hub names are what ms-swift trains on already.
     if foreign.program == "ms-swift":
+        rows = max(0, number(foreign.settings.get("train_dataset_sample")))
+        names = [f"{name}#{rows / len(names):.0f}" if rows and "#" not in name else name for name in names]
         return names if len(names) > 1 else names[0]
     sources, missing = sources_of(foreign, names, place)
     stem = re.sub(r"[^\w.-]+", "-", Path(names[0]).stem)
@@ -147,22 +151,16 @@ def mix_command(settings: dict[str, Any], names: list[str]) -> str:
         is_agent = says_so or (_is_file(plain) and "bench" not in plain)
         kind = "self" if _SELF.fullmatch(plain) else "agent" if is_agent else "general"
         kinds[kind].append(name)
-    agent = max(0, _number(settings.get("train_dataset_sample"))) or _counted(kinds["agent"]) or AGENT_ROWS
-    ratio = _number(settings.get("train_dataset_mix_ratio"))
+    agent = max(0, number(settings.get("train_dataset_sample"))) or _counted(kinds["agent"]) or AGENT_ROWS
+    ratio = number(settings.get("train_dataset_mix_ratio"))
     general = round(agent * ratio) if ratio else _counted(kinds["general"]) or (GENERAL_ROWS if kinds["general"] else 0)
-    itself = _number(settings.get("self_cognition_sample")) or _counted(kinds["self"]) or (500 if kinds["self"] else 0)
+    itself = number(settings.get("self_cognition_sample")) or _counted(kinds["self"]) or (500 if kinds["self"] else 0)
     name, author = (settings.get(key) or key.upper() if itself else "" for key in ("model_name", "model_author"))
-    added = listed_of(settings.get("train_dataset_mix_ds") or []) if general else []
-    return command(
-        ["swiftagent", "mix"],
-        ("--agent", int(agent) if kinds["agent"] or not names else 0),
-        ("--general", int(general)),
-        ("--self-cognition", int(itself)),
-        ("--name", name),
-        ("--author", author),
-        ("--agent-source", _own(kinds["agent"])),
-        ("--general-source", _own([*kinds["general"], *map(str, added)])),
-    )
+    kinds["general"] += map(str, listed_of(settings.get("train_dataset_mix_ds") or []) if general else [])
+    rows = {"--agent": agent if kinds["agent"] or not names else 0, "--general": general, "--self-cognition": itself}
+    counts = [(option, int(count)) for option, count in rows.items()]
+    sources = [(f"--{kind}-source", _own(kinds[kind])) for kind in ("agent", "general")]
+    return command("swiftagent", "mix", *counts, ("--name", name), ("--author", author), *sources)
 
 
 def _own(names: list[str]) -> list[str]:
@@ -171,10 +169,11 @@ def _own(names: list[str]) -> list[str]:
 
 
 def _counted(names: list[str]) -> float:
-    return sum(_number(name.partition("#")[2]) for name in names)
+    return sum(number(name.partition("#")[2]) for name in names)
 
 
-def _number(value: Any) -> float:
+def number(value: Any) -> float:
+    """A setting as a number; 0 for what is not one."""
     try:
         return float(value) if math.isfinite(float(value)) else 0
     except (TypeError, ValueError):
@@ -196,16 +195,14 @@ def command_of(foreign: Foreign, place: Path) -> tuple[list[str], Notes]:
     # Settings of a training say how the model was made; only what is no such setting is missed here.
     known = {*names.needless, *names.today, *options(), *OWN} - {*names.asked} | {*names.carried[task]}
     for key, value in settings.items():
-        if key not in known and value not in (None, "", False, "false"):
+        if key not in known and asks(key, value):
             reason = names.asked.get(key) or names.values.get(key, {}).get("otherwise")
             missed = f"not needed to {task}, or without a counterpart"
             notes.append((key, reason if isinstance(reason, str) else missed))
-    sets = ["--evalscope", *sets] if sets else []
-    count = _counted(rows)
-    return _words_of(foreign, task, sources, [*sets, *(["-n", f"{count:.0f}"] if count else [])]), notes
+    return _words_of(foreign, task, sources, [("--evalscope", sets), ("-n", int(_counted(rows)))]), notes
 
 
-def _words_of(foreign: Foreign, task: Task, sources: list[str], more: list[str]) -> list[str]:
+def _words_of(foreign: Foreign, task: Task, sources: list[str], more: list[Any]) -> list[str]:
     settings, ours = foreign.settings, "swiftagent"
     name, _, adapter = str(next(iter(names_of(foreign.named("adapter"))), "")).rpartition("=")
     model = [("--model", foreign.named("model")), ("--adapter", adapter)]
@@ -218,7 +215,7 @@ def _words_of(foreign: Foreign, task: Task, sources: list[str], more: list[str])
             is_elsewhere = any("#" in source or "::" in source for source in sources)
             first = [command(ours, "convert", sources, ("-o", _TEST))] if is_elsewhere else []
             data = [("--data", source) for source in ([_TEST] if first else sources or ["FILL_IN.jsonl"])]
-            return [*first, command(ours, "eval", *model, *data, engine, *given, more)]
+            return [*first, command(ours, "eval", *model, *data, engine, *given, *more)]
         case "export":
             return _exports(foreign, model, adapter)
         case "check":

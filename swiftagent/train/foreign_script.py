@@ -26,10 +26,13 @@ def code_of(text: str, name: str) -> str:
     """The code of a notebook, with its shell lines as they are in a shell. Raises ConfigError."""
     try:
         cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
-        code = "\n".join("".join(cell["source"]) for cell in cells)
+        code = "".join(f"\n\0{''.join(cell['source'])}" for cell in cells)
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{name}: no notebook that can be read: {error!r}") from None
-    return re.sub(r"(?m)^\s*[!%]+(?:env\b|bash)?", "" if "!swift" in code or "!llamafactory" in code else "#", code)
+    if "!swift" in code or "!llamafactory" in code:
+        return re.sub(r"(?m)^\s*[!%]+(?:env\b|bash)?", "", code.replace("\0", ""))
+    code = re.sub(r"\0%%(?:bash|sh|script|html|writefile)[^\0]*", "", code).replace("\0", "")
+    return re.sub(r"(?m)^([ \t]*)[!%](?:.*\\\n)*.*", r"\1pass", code)
 
 
 def calls_and_settings(text: str, name: str, calls: Mapping[str, ScriptCall]) -> tuple[set[str], dict[str, Any]]:
@@ -37,27 +40,40 @@ def calls_and_settings(text: str, name: str, calls: Mapping[str, ScriptCall]) ->
     try:
         tree = ast.parse(text)
         made = list(_calls_of(tree))
+        called = [f".{ast.unparse(call.func)}".split(".") for call in made]
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise ConfigError(f"{name}: not Python that can be read: {error}") from None
     known: dict[str, Any] = {}
-    for node in ast.walk(tree):
-        variable = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
-        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value and isinstance(variable, ast.Name):
-            known[variable.id] = _literal(node.value, known)
+    for word, node in _written(tree):
+        value = _literal(node, known)
+        known[word] = value if known.get(word) in (None, value) else Unset(f"{known[word]} or {value}"[:80])
     settings: dict[str, Any] = {}
-    called = set()
-    for call in made:
-        word = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-        called.add(word)
-        # A tokenizer's from_pretrained names the same model; the first that is named is the one that trains.
-        found = dict(_of_call(call, calls[word], known) if word in calls else ())
-        first = {key: settings[key] for key in ("model", "dataset") if settings.get(key)}
-        if isinstance(first.get("model"), Unset):
-            del first["model"]
-        if first.get("dataset", found.get("dataset")) != found.get("dataset", first.get("dataset")):
-            first["dataset"] = Unset("several are loaded")
-        settings |= found | first
-    return called, settings
+    is_fast = any(owner.startswith("Fast") for *_, owner, _ in called)
+    for (*_, owner, word), call in zip(called, made, strict=True):
+        loads, found = word == "from_pretrained", dict(_of_call(call, calls[word], known) if word in calls else ())
+        if isinstance(found.get("model"), Unset):
+            del found["model"]
+        # What is named first is trained; another model beside it is a part of it, or what was trained, tried out.
+        is_other = settings.get("model", found.get("model")) != found.get("model", settings.get("model"))
+        if loads and (is_other or (is_fast and not re.match("Fast|Peft", owner))):
+            continue
+        if settings.get("dataset", found.get("dataset")) != found.get("dataset", settings.get("dataset")):
+            found["dataset"] = Unset("several are loaded")
+        settings = found | settings if loads else settings | found
+    return {word for *_, word in called}, settings
+
+
+def _written(tree: ast.AST) -> Iterator[tuple[str, ast.expr]]:
+    """What a script writes out under a name: of a variable, a field, a parameter or an option."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Assign([ast.Name(name)], value) | ast.AnnAssign(ast.Name(name), value=ast.expr() as value):
+                yield name, value
+            case ast.arguments(args=parameters, defaults=[_, *_] as values):
+                yield from zip([one.arg for one in parameters[-len(values) :]], values, strict=True)
+            case ast.Call(ast.Attribute(attr="add_argument"), [*_, ast.Constant(str(option))], keywords):
+                name = option.lstrip("-").replace("-", "_")
+                yield from ((name, word.value) for word in keywords if word.arg == "default")
 
 
 def _calls_of(node: ast.AST) -> Iterator[ast.Call]:
@@ -73,19 +89,21 @@ def _of_call(call: ast.Call, read: ScriptCall, known: dict[str, Any]) -> Iterato
     for key, value in zip(read.first, call.args, strict=False):
         yield key, _literal(value, known)
     for word in call.keywords:
-        yield read.renamed.get(word.arg or "", word.arg or ""), _literal(word.value, known)
+        given = _literal(word.value, known)
+        many = given if isinstance(given, dict) else {f"**{ast.unparse(word.value)}"[:40]: given}
+        yield from ((read.renamed.get(key, key), one) for key, one in ({word.arg: given} if word.arg else many).items())
 
 
 def _literal(node: ast.expr, known: dict[str, Any]) -> Any:
-    """A value that is written out, there or under a name; None for an object that the script makes."""
-    if isinstance(node, ast.Name):
-        return known.get(node.id)
-    if isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == "torch":
-        return node.attr
-    if isinstance(node, ast.Attribute | ast.Subscript):
-        return Unset(ast.unparse(node))
+    """A value that is written out, there or under a name."""
+    match node:
+        case ast.Attribute(ast.Name("torch"), name):
+            return name
+        case ast.Name(name) | ast.Attribute(attr=name) if name in known:
+            return known[name]
+        case ast.Subscript(table, ast.Constant(key)) if isinstance(known_table := _literal(table, known), dict):
+            return known_table.get(key, Unset(ast.unparse(node)))
     try:
         return ast.literal_eval(node)
     except (ValueError, TypeError):
-        number = worked_out(node)
-        return Unset(ast.unparse(node)) if number is None else number
+        return worked_out(node) or Unset(ast.unparse(node))

@@ -39,17 +39,12 @@ def lines_of(text: str, environment: dict[str, str]) -> Iterator[str]:
     text = _QUOTED_OR_LEFT_OUT.sub(on_one_line, text)
     text = _ARRAY.sub(lambda found: f"{found[1]}=({' '.join(found[2].split())})", text)
 
-    def known_or_default(found: re.Match[str]) -> str:
-        return environment.get(found[1]) or found[2]
-
     for line in re.sub(r'"?\$\{(\w+)\[@\]\}"?', r"${\1}", text).splitlines():
         line = Template(line).safe_substitute(environment)
-        line = re.sub(r"\$\{(\w+):?-([^}]*)\}", known_or_default, line)
-        line = _PRODUCT.sub(
-            lambda found: str(worked_out(found[1].replace("\\", "").replace("/", "//")) or found[0]), line
-        )
+        line = re.sub(r"\$\{(\w+):?-([^}]*)\}", lambda found: environment.get(found[1]) or found[2], line)
+        line = _PRODUCT.sub(lambda found: str(worked_out(found[1]) or found[0]), line)
         if not re.search(r"\w +--", _SET.sub("", line)):  # in front of a command it is of that alone
-            environment |= {key: re.sub(r"^[('\"]|[)'\"]$", "", value) for key, value in _SET.findall(line)}
+            environment.update((key, re.sub(r"^[('\"]|[)'\"]$", "", value)) for key, value in _SET.findall(line))
         yield line
 
 
@@ -101,8 +96,10 @@ def listed_of(value: Any) -> list[Any]:
 
 
 def worked_out(product: str | ast.expr) -> int | None:
-    """`32 // 8 * 2` in whole numbers; None where it is anything else, or no number."""
-    match ast.parse(product, mode="eval").body if isinstance(product, str) else product:
+    """`32 / 8 * 2` as a shell works it out, in whole numbers; None where it is anything else, or no number."""
+    if isinstance(product, str):
+        product = ast.parse(product.replace("\\", "").replace("/", "//"), mode="eval").body
+    match product:
         case ast.Constant(value=int(value)):
             return value
         case ast.BinOp(left, ast.Mult() | ast.FloorDiv() as sign, right):

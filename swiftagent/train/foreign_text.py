@@ -20,8 +20,10 @@ from swiftagent.train.foreign_script import ScriptCall, calls_and_settings, code
 
 _ONE_TRAINING = "no supervised fine-tuning, the one training that is done here"
 _OTHER_TRAININGS = re.compile("(DPO|GRPO|ORPO|KTO|PPO|RLOO|CPO|GKD|RLHF|Reward)(Config|Trainer|Arguments)")
+_YAML = (".yaml", ".yml")
+_IMPORTS = re.compile(r"(?m)^[ \t]*(from|import) (unsloth|trl|transformers|peft)\b")
 _NAMES = "LLaMA-Factory, ms-swift or Axolotl"
-Program = Literal["LLaMA-Factory", "ms-swift", "Axolotl", "Unsloth"]
+Program = Literal["LLaMA-Factory", "LLaMA-Factory v1", "ms-swift", "Axolotl", "Unsloth", "TRL"]
 Task = Literal["train", "check", "eval", "export", "infer", "serve", "other"]
 Place = Literal["model", "adapter", "data", "val"]
 
@@ -30,8 +32,10 @@ class ForeignNames(msgspec.Struct, frozen=True):
     """The table: `places` are the names of what is trained, on what; `today` is the name of today by the former one;
     `values` give for a setting's value the options that mean the same, or why there are none; `needless` settings are
     not carried over. `carried` are a task's settings with our option for each; `asked` of an option of trainings is why
-    other tasks miss it. `defaults` differ from ms-swift's; `kinds` say of a training that it is no supervised one.
-    `commands` and `verbs` are patterns of a command's words, `calls` those of a script."""
+    other tasks miss it. `defaults` differ from ms-swift's: those of a program, which those of a verb, a call or a
+    setting of it (`name`, `name=value`) amend. `signs` are settings by which a program is known, `plugins` mappings of
+    LLaMA-Factory v1 with their keys' names here. `kinds` say of a training that it is no supervised one. `commands` and
+    `verbs` are patterns of a command's words, `tasks` those of LLaMA-Factory's settings; `calls` those of a script."""
 
     places: dict[Place, list[str]]
     today: dict[str, str]
@@ -40,10 +44,13 @@ class ForeignNames(msgspec.Struct, frozen=True):
     needless: set[str]
     carried: dict[Task, dict[str, str]]
     asked: dict[str, str]
-    defaults: dict[Program, dict[str, Any]]
+    defaults: dict[str, dict[str, Any]]
+    plugins: dict[str, dict[str, str]]
+    signs: dict[Program, list[str]]
     kinds: list[str]
     commands: dict[Program, str]
     verbs: dict[Task, str]
+    tasks: dict[Task, str]
     calls: dict[str, ScriptCall]
 
 
@@ -52,7 +59,7 @@ def foreign_names() -> ForeignNames:
     """The shipped table; it is read where another program's name is met."""
     table = load(Path(__file__).with_name("foreign.yaml").read_text(encoding="utf-8"))
     table["today"] = {former: today for today, names in table["former"].items() for former in names.split()}
-    for key in ("values", "asked"):
+    for key in ("values", "asked", "defaults"):
         table[key] = {name: of for names, of in table[key].items() for name in names.split()}
     table["needless"] = [*f"{table['needless']} {table['mixed']}".split(), *sum(table["places"].values(), [])]
     return msgspec.convert(table, ForeignNames)
@@ -70,6 +77,10 @@ class Foreign(msgspec.Struct):
         """Whether one of these switches is on."""
         return any(str(self.settings.get(key)).lower() == "true" for key in keys)
 
+    def said(self) -> list[str]:
+        """Its settings as `name=value`, in small letters."""
+        return [f"{key}={value}".lower() for key, value in self.settings.items()]
+
     def first(self, *keys: str) -> Any:
         """The value of the first key that is set; None without one."""
         return next((self.settings[key] for key in keys if self.settings.get(key)), None)
@@ -82,10 +93,7 @@ class Foreign(msgspec.Struct):
 def read_foreign(text: str, name: str) -> list[Foreign]:
     """Every task in the text, in order. Raises ConfigError where there is none, or a command that no shell reads."""
     text = code_of(text, name) if name.endswith(".ipynb") else text
-    if name.endswith(".py") or (
-        not name.endswith((".sh", ".bash"))
-        and re.search(r"(?m)^[ \t]*(from|import) (unsloth|trl|transformers|peft)\b", text)
-    ):
+    if name.endswith(".py") or (not name.endswith((".sh", ".bash")) and _IMPORTS.search(text)):
         return [_of_script(text, name)]
     found = list(_of_commands(text, name))
     if not found and (text.startswith("#!") or name.endswith((".sh", ".bash", ".bat", ".cmd", ".ps1", ".ipynb"))):
@@ -117,9 +125,8 @@ def _named_yaml(word: str, files: dict[str, str], name: str) -> dict[str, Any]:
     """The YAML that a command names: from the same script, from here or from its own folder. Raises ConfigError."""
     word = re.sub(r"^\$\{?\w+\}?/", "", word)  # as "$SCRIPT_DIR/train.yaml" is
     path = near(word, Path(name).parent)
-    if not word.endswith((".yaml", ".yml", ".json")) or (path is None and word not in files):
-        remedy = f"translate that file: configs from {word}"
-        raise ConfigError(f"{name}: its command names {word}, which is not here; {remedy}")
+    if not word.endswith((*_YAML, ".json")) or (path is None and word not in files):
+        raise ConfigError(f"{name}: its command names {word}, which is not here; translate it: configs from {word}")
     return _mapping(path.read_text(encoding="utf-8-sig", errors="replace") if path else files[word], word)
 
 
@@ -155,29 +162,34 @@ def _settings(words: list[str], at: int, program: Program, environment: dict[str
 def _foreign(program: Program, settings: dict[str, Any], name: str, verb: str = "") -> Foreign:
     """Raises ConfigError for a training that is no supervised one."""
     verbs, kinds = foreign_names().verbs, foreign_names().kinds
+    if program.startswith("LLaMA-Factory") and set(foreign_names().signs["LLaMA-Factory v1"]) & set(settings):
+        program, settings = "LLaMA-Factory v1", _flat(settings, name)
     foreign = Foreign(program, next((task for task in verbs if re.search(verbs[task], verb)), "train"), settings, verb)
     if foreign.task == "other":
         raise ConfigError(f"{name}: `{verb}`: {_ONE_TRAINING}")
-    if foreign.task == "train" and program == "LLaMA-Factory":
-        foreign.task = _task_by_settings(foreign)
+    if foreign.task == "train" and program.startswith("LLaMA-Factory"):
+        tasks, said = foreign_names().tasks, " ".join(foreign.said())
+        foreign.task = next((task for task in tasks if re.search(tasks[task], said)), "train")
     for key in kinds if foreign.task == "train" else ():
-        if str(settings.get(key) or "sft").lower() not in ("sft", "false"):
-            place = f"{name}: {key}: {str(settings[key])[:60]}"
-            raise ConfigError(f"{place}: {_ONE_TRAINING}; without this line the rest is translated")
+        if str(settings.get(key) or "sft").lower() not in ("sft", "false", "none", "null"):
+            raise ConfigError(
+                f"{name}: {key}: {str(settings[key])[:60]}: {_ONE_TRAINING}; without it the rest is translated"
+            )
     return foreign
 
 
-def _task_by_settings(foreign: Foreign) -> Task:
-    """LLaMA-Factory's tasks differ by their settings alone: one verb trains, predicts and checks."""
-    has = foreign.settings.__contains__
-    tasks: dict[Task, bool] = {
-        "export": has("export_dir"),
-        "train": foreign.on("do_train"),
-        "eval": has("task") or foreign.on("do_predict", "do_eval", "predict_with_generate"),
-        "check": has("do_train"),
-        "infer": has("infer_backend") and not has("dataset"),
-    }
-    return next((task for task, is_so in tasks.items() if is_so), "train")
+def _flat(settings: dict[str, Any], name: str) -> dict[str, Any]:
+    """Settings of LLaMA-Factory v1 as the table names them: plugins are mappings there, and a YAML lists the data."""
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        named = foreign_names().plugins.get(key, {})
+        if key.endswith("_dataset") and str(value).endswith(_YAML):
+            rows = _named_yaml(value, {}, name) if near(value, Path(name).parent) else {}
+            value = list(rows.values()) or shell.Unset(value)
+            flat |= {"converter": "pair"} if "'converter': 'pair'" in str(value) else {}
+        items = value if isinstance(value, dict) else {key: value}
+        flat |= {named.get(str(word), str(word)): item for word, item in items.items()}
+    return flat
 
 
 # YAML
@@ -190,12 +202,13 @@ def _of_yaml(text: str, name: str) -> Foreign:
     if settings and all(isinstance(item, dict) and places & set(item) for item in settings.values()):
         folder = str(Path(name).absolute().parent)
         return Foreign("LLaMA-Factory", "check", {"dataset": ",".join(settings), "dataset_dir": folder})
-    if all(Foreign("ms-swift", "train", settings).named(place) is None for place in foreign_names().places):
+    named = [Foreign("ms-swift", "train", settings).named(place) for place in foreign_names().places]
+    if not any(named) or any(isinstance(name, dict) for name in named):
         raise ConfigError(f"{name}: names no model, no adapter and no data: no config of {_NAMES}")
     if isinstance(settings.get("train"), dict) and "data" in settings:
         raise ConfigError(f"{name}: a config of swiftagent already: `swiftagent sft {name}` trains it")
-    is_theirs = {"model_name_or_path", "finetuning_type", "export_dir"} & set(settings)
-    program: Program = "Axolotl" if "base_model" in settings else "LLaMA-Factory" if is_theirs else "ms-swift"
+    signs = foreign_names().signs
+    program: Program = next((one for one in signs if set(signs[one]) & set(settings)), "ms-swift")
     return _foreign(program, settings, name)
 
 
@@ -216,7 +229,7 @@ def _mapping(text: str, name: str) -> dict[str, Any]:
 
 def is_foreign(settings: Mapping[str, Any]) -> bool:
     """Whether a YAML is one of another program."""
-    names = {"base_model", "model_name_or_path", "finetuning_type", "export_dir", "cutoff_len", "dataset"}
+    names = {"cutoff_len", "dataset"}.union(*foreign_names().signs.values())
     return bool(names & set(settings)) and not any(key.startswith("train.") for key in settings)
 
 
@@ -235,9 +248,11 @@ def _of_script(text: str, name: str) -> Foreign:
         settings["dataset"] = files.get("train")
     if isinstance(settings.get("model", shell.Unset()), shell.Unset):
         raise ConfigError(f"{name}: no from_pretrained(...) with a model's name written out in this script")
+    is_swift = bool({"TrainArguments", "SftArguments"} & called)
+    program: Program = "ms-swift" if is_swift else "Unsloth" if "unsloth" in text else "TRL"
     if not any(calls[word].trains for word in called & set(calls)):
-        return Foreign("Unsloth", "infer", {key: settings[key] for key in ("model", "adapters") if key in settings})
-    if {"TrainArguments", "SftArguments"} & called:
-        return Foreign("ms-swift", "train", settings)
-    settings.setdefault("adapter", "lora" if {"get_peft_model", "LoraConfig"} & called else "full")
-    return Foreign("Unsloth", "train", settings)
+        return Foreign(program, "infer", {key: settings[key] for key in ("model", "adapters") if key in settings})
+    if not is_swift:
+        adapter = "lora" if {"get_peft_model", "LoraConfig"} & called else "full"
+        settings = {"adapter": adapter, **settings, **dict.fromkeys(called & set(foreign_names().defaults))}
+    return Foreign(program, "train", settings)

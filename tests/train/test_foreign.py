@@ -83,6 +83,10 @@ swift sft \\
 """
 
 
+# What ms-swift 2.x adapts where nothing is said: the query, key and value of whatever model it is.
+DEFAULT_OF_2 = ["q_proj", "k_proj", "v_proj", "c_attn", "query_key_value", "qkv_proj", "W_pack", "wqkv"]
+
+
 def test_llama_factory_yaml():
     translated = translate(LLAMA_FACTORY, "a.yaml")
     config = config_of(translated.yaml)
@@ -131,6 +135,8 @@ def test_an_old_swift_command():
         "max_length": 2048,
         "attn_impl": "flash_attn",
         "learning_rate": 5e-5,
+        "num_train_epochs": 1,
+        "warmup_ratio": 0.05,
     }
     words = "--agent 30000 --general 60000 --self-cognition 3000 --name MODEL_NAME --author MODEL_AUTHOR"
     files = "--agent-source ms-agent.jsonl --general-source ms-bench.jsonl"
@@ -143,7 +149,15 @@ def test_the_guides_command_with_its_shell_variables_is_a_config_that_sft_takes(
     assert (config.model, config.gpus, config.data) == ("qwen/Qwen-7B-Chat", 8, ("datasets/mix.jsonl",))
     assert (config.sequences_per_step, config.train) == (
         64,
-        {"tuner_type": "lora", "per_device_train_batch_size": 2, "eval_steps": 100},
+        {
+            "tuner_type": "lora",
+            "per_device_train_batch_size": 2,
+            "eval_steps": 100,
+            "num_train_epochs": 1,
+            "max_length": 2048,
+            "warmup_ratio": 0.05,
+            "target_modules": DEFAULT_OF_2,
+        },
     )
     assert [name for name, _ in translated.left_out] == ["model_type", "check_dataset_strategy"]
     mix = "swiftagent mix --agent 30000 --general 60000 --self-cognition 3000 --name 小白 --author 我们"
@@ -318,12 +332,13 @@ def test_an_unsloth_script_is_read_and_never_run():
         "learning_rate": 2e-4,
         "optim": "adamw_8bit",
         "tuner_type": "lora",
-        "per_device_train_batch_size": 8,
-        "gradient_accumulation_steps": 1,
+        "per_device_train_batch_size": 4,
+        "gradient_accumulation_steps": 2,
         "lr_scheduler_type": "linear",
-        "weight_decay": 0.0,
+        "weight_decay": 0.001,
         "adam_beta2": 0.999,
         "lora_dropout": 0.0,
+        "warmup_ratio": 0.1,
     }
     assert translated.commands[2:] == [
         "swiftagent sft CONFIG",
@@ -472,6 +487,7 @@ def test_megatron_names_are_those_of_today():
     config = config_of(translated.yaml)
     assert config.sequences_per_step == 16
     assert config.train == {
+        "tuner_type": "full",
         "per_device_train_batch_size": 2,
         "learning_rate": 1e-4,
         "warmup_ratio": 0.05,
@@ -491,15 +507,7 @@ def test_no_option_that_a_config_refuses_is_written(tmp_path: Path):
     config = config_of(translated.yaml)
     assert (config.gpus, config.name, config.train["warmup_steps"]) == (0, "my-run", 9)
     assert {"warmup_ratio", "fsdp_config", "tuner_type", "save_total_limit"}.isdisjoint(config.train)
-    left = [
-        "finetuning_type",
-        "add_version",
-        "resume_from_checkpoint",
-        "fsdp",
-        "fsdp_config",
-        "template",
-        "use_loss_scale",
-    ]
+    left = ["finetuning_type", "resume_from_checkpoint", "fsdp", "fsdp_config", "template", "use_loss_scale"]
     assert [name for name, _ in translated.left_out] == left
 
 
@@ -513,8 +521,9 @@ def test_what_axolotl_says_of_its_rows_is_named():
     train = config_of(translated.yaml).train
     assert (train["eval_strategy"], train["save_strategy"], train["use_liger_kernel"]) == ("no", "epoch", True)
     assert (train["target_regex"], train["attn_impl"]) == ("layers.[0-9]+.(q|k)_proj", "flash_attn")
-    said = "roles_to_train: ['assistant'], split: train[:10%]: rows are recognised by what they hold; see the ledger of"
-    assert translated.left_out == [("dataset x.jsonl", f"{said} `convert`")]
+    said = "roles_to_train: ['assistant'], split: train[:10%]"
+    reason = "all rows are taken, recognised by what they hold; see the ledger of `convert`"
+    assert translated.left_out == [("dataset x.jsonl", f"{said}: {reason}")]
 
 
 def test_other_tasks_keep_what_they_were_asked():

@@ -194,7 +194,10 @@ def test_doctor_asks_cards_alone(swiftagent: Run, tmp_path: Path):
     ("word", "count", "gigabytes", "kind"),
     [
         ("H100", 1, 80, "H100"), ("8xh200", 8, 141, "H200"), ("RTX4090", 1, 24, "4090"), ("2 x 3090", 2, 24, "3090"),
-        ("16", 1, 16, "T4"), ("2x24", 2, 24, "3090"), ("A100-40GB", 1, 40, "L20"), ("288 GiB", 1, 288, "B200"),
+        ("16", 1, 16, "T4"), ("2x24", 2, 24, "3090"), ("A100-40GB", 1, 40, "A100"), ("288 GiB", 1, 288, "B200"),
+        ("A100 80GB", 1, 80, "A100"), ("4xA100-SXM4-40GB", 4, 40, "A100"), ("H100-PCIe", 1, 80, "H100 PCIe"),
+        ("NVIDIA H100 80GB HBM3", 1, 80, "H100"), ("H100 NVL", 1, 94, "H100 NVL"), ("RTX 4090 48GB", 1, 48, "4090"),
+        ("MI300-192GB", 1, 192, "B200"), ("V100_16", 1, 16, "V100"), ("l40", 1, 48, "L40"),
     ],
 )  # fmt: skip
 def test_a_card_is_named_or_written_by_its_memory(word: str, count: int, gigabytes: int, kind: str):
@@ -202,7 +205,7 @@ def test_a_card_is_named_or_written_by_its_memory(word: str, count: int, gigabyt
     assert (card.count, card.memory / 1e9, card.kind) == (count, gigabytes, kind)
 
 
-@pytest.mark.parametrize("word", ["", "nonsense", "0GB", "0x24GB", "5090", "24GB,48GB", "1e3GB"])
+@pytest.mark.parametrize("word", ["", "nonsense", "0GB", "0x24GB", "5090", "24GB,48GB", "1e3GB", "A100,24GB", "A1000"])
 def test_a_card_that_is_not_understood_is_refused_with_the_names_that_are(word: str):
     with pytest.raises(ConfigError, match="as 24GB, or several, as 8x80GB, or its name, one of H200, H100"):
         parse_card(word)
