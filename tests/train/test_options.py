@@ -30,4 +30,4 @@ def test_another_version_may_know_more_and_is_named(monkeypatch: pytest.MonkeyPa
     assert options.check_value("lora_bias", "al")[1].endswith("did you mean all?")
     said = "lora_rnak: unknown key of ms-swift 4.6.0, and 4.6.9 is installed, did you mean lora_rank?"
     assert options.unknown_key("lora_rnak", options.options()) == said
-    assert options.unknown_key("adapter", options.options()).endswith("did you mean adapters?")
+    assert options.unknown_key("adaptors", options.options()).endswith("did you mean adapters?")
