@@ -120,7 +120,7 @@ def raise_where_the_gate_failed(summary: dict[str, Any], cases: Path) -> None:
     """Raise GateError with the metrics that failed."""
     failed = [rule["metric"] for rule in summary["gate"]["rules"] if not rule["passed"]]
     if failed:
-        keeps = "; `swiftagent mix --rewrite-general` and `adapter_scale: auto` keep more of what it knew"
+        keeps = "; `method: self-distill` and `swiftagent mix --rewrite-general` keep more of what it knew"
         remedy = keeps if "bits_per_byte" in failed else ""
         raise GateError(f"the gate was not passed: {', '.join(dict.fromkeys(failed))}; {cases} shows the cases{remedy}")
 
