@@ -24,8 +24,8 @@ _NAMES = (  # in the order in which `auto` asks them
     *("swiftagent", "api-bank", "claude-code", "codex", "pi", "adp", "toolbench", "toolalpaca", "tooltalk"),
     *("seal-tools", "glaive", "moss", "toolrl", "openhands", "atif", "adk", "autogen", "langfuse", "traces"),
     *("gemini-cli", "copilot-chat", "trae", "continue", "mistral-entries", "librechat", "swe-agent", "chat-export"),
-    *("typed-parts", "gemini", "bedrock", "responses", "langchain", "preference", "exchange", "chat-text"),
-    *("alfworld", "ms-agent", "agent-instruct", "react", "anthropic", "llamafactory-v1", "swift", "cline"),
+    *("typed-parts", "recipients", "gemini", "bedrock", "responses", "langchain", "preference", "exchange"),
+    *("chat-text", "alfworld", "ms-agent", "agent-instruct", "react", "anthropic", "llamafactory-v1", "swift", "cline"),
     *("toolace", "hermes", "openai", "sharegpt", "xlam", "steps", "turns-aside", "scattered", "conversation-pair"),
     *("alpaca", "speaker-turns", "wrapped"),
 )

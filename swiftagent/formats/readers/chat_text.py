@@ -1,26 +1,35 @@
 """A conversation as one text with a chat template's marks: ChatML, Llama 2 and 3, Gemma, Zephyr, `### Human:`,
-`Human:`."""
+`Human:`, and those of `model_prompts`."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
+import msgspec
+
 from swiftagent.errors import RowError
+from swiftagent.formats.readers.model_prompts import Template, template_of, turns_of
 from swiftagent.formats.reading.delegate import read_turns
 from swiftagent.formats.reading.messages import ROLES
+from swiftagent.formats.reading.tags import tools_in_text
+from swiftagent.formats.reading.tools import read_tools
+from swiftagent.formats.reading.view import tools_field
 from swiftagent.trajectory.types import Trajectory
 
 ABOUT = (
-    "a text with a chat template's marks (ChatML, Llama 2 and 3, Gemma, Zephyr, Harmony, ### Human, ### "
-    "Instruction, Human:)"
+    "a text with a chat template's marks (ChatML, Llama 2 to 4, Gemma, Zephyr, Harmony, Mistral, DeepSeek, Kimi, GLM, "
+    "MiniMax, Granite, Command R, EXAONE, Nemotron, ### Human, ### Instruction, Human:)"
 )
 SAMPLE = {"text": "<|im_start|>user\nOslo?<|im_end|>\n<|im_start|>assistant\nThe capital of Norway.<|im_end|>\n"}
 _KEYS = ("text", "prompt", "content", "conversation", "input", "plain_text", "formatted_text", "chat_template_text")
 _ENDINGS = ("completion", "response", "output")
 
 KEYS = frozenset(_KEYS)
-_START = re.compile(r"\s*(?:<s>|<bos>|<\|begin_of_text\|>|<\|endoftext\|>)?\s*")
+_START = re.compile(
+    r"\s*(?:<s>|<bos>|<\|begin_of_text\|>|<\|endoftext\|>|<\|startoftext\|>|<BOS_TOKEN>|\[gMASK\](?:<sop>)?"
+    r"|<｜begin▁of▁sentence｜>)?\s*"
+)
 _HASHES = r"(?:System|Human|User|Assistant|Instruction|Input|Response|Tool|Function|Observation)"
 # First the mark that a text of the kind starts with, then role and text of each turn.
 _TEMPLATES: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = tuple(
@@ -35,8 +44,8 @@ _TEMPLATES: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = tuple(
         (r"<start_of_turn>", r"<start_of_turn>(\w+)\n(.*?)\s*(?:<end_of_turn>|(?=<start_of_turn>)|\Z)"),
         (
             r"<\|(?:system|user)\|>",
-            r"<\|(system|user|assistant|observation|tool)\|>\s*(.*?)\s*"
-            r"(?:<\|end\|>|</s>|<\|endoftext\|>|(?=<\|(?:system|user|assistant|observation|tool)\|>)|\Z)",
+            r"<\|(system|user|assistant|observation|tool|tool_response)\|>\s*(.*?)\s*"
+            r"(?:<\|end\|>|</s>|<\|endoftext\|>|(?=<\|(?:system|user|assistant|observation|tool|tool_response)\|>)|\Z)",
         ),
         (r"### (?:Human|User|System):", rf"### ({_HASHES}):\s*(.*?)\s*(?=### {_HASHES}:|\Z)"),
         (r"(?:Below is an? |### Instruction:)", rf"(?:^|\n)### ({_HASHES}):\s*(.*?)\s*(?=\n### {_HASHES}:|\Z)"),
@@ -80,9 +89,11 @@ def _text_of(row: Any) -> str | None:
     return None
 
 
-def _template_of(text: str) -> re.Pattern[str] | None:
+def _template_of(text: str) -> re.Pattern[str] | Template | None:
     start = _START.match(text)
     place = start.end() if start else 0
+    if (family := template_of(text, place)) is not None:
+        return family
     if text.startswith("[INST]", place):
         return _INST
     if text.startswith("<|start|>", place):
@@ -90,11 +101,13 @@ def _template_of(text: str) -> re.Pattern[str] | None:
     return next((turn for first, turn in _TEMPLATES if first.match(text, place)), None)
 
 
-def turns_in(text: str) -> list[dict[str, str]]:
+def turns_in(text: str) -> list[dict[str, Any]]:
     """The turns of a text that is written in a known template; [] for any other text."""
     template = _template_of(text)
     if template is None:
         return []
+    if isinstance(template, Template):
+        return turns_of(template, text)
     if template is _INST:
         return _inst_turns(text)
     if template is _HARMONY:
@@ -110,13 +123,13 @@ def turns_in(text: str) -> list[dict[str, str]]:
     return turns
 
 
-def _harmony_turns(text: str) -> list[dict[str, str]]:
+def _harmony_turns(text: str) -> list[dict[str, Any]]:
     """Of gpt-oss: what an assistant says keeps its marks, which separate what is thought, called and answered."""
     turns = []
     for role, rest in _HARMONY.findall(text):
         said = _SAID.search(rest)
         if role == "assistant":
-            turns.append({"role": "assistant", "content": rest})
+            turns.append({"role": "assistant", "content": f"<|start|>assistant{rest}"})
         elif said is not None:
             name, _, function = role.partition(".")
             turns.append(
@@ -142,4 +155,18 @@ def parse(row: Any) -> Trajectory:
     text = _text_of(row)
     if text is None:
         raise RowError("not-a-conversation", "no text with the marks of a chat template")
-    return read_turns(list(turns_in(text)), row)
+    turns, tools = _declared(turns_in(text))
+    return read_turns(turns, row, **({"tools": tools} if tools and not tools_field(row) else {}))
+
+
+def _declared(turns: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[Any]]:
+    """The turns without those that declare tools, and the tools; a system text may list them too."""
+    kept: list[dict[str, Any]] = []
+    tools: list[Any] = []
+    for turn in turns:
+        found = tools_in_text(turn["content"]) if turn["role"] == "system" else None
+        declared = read_tools(turn["content"])[0] if turn["role"] == "tools" else found[1] if found else ()
+        tools += map(msgspec.to_builtins, declared)
+        if turn["role"] != "tools" and (not found or found[0]):
+            kept.append({**turn, "content": found[0]} if found else turn)
+    return kept, tools

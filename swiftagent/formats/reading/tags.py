@@ -18,6 +18,12 @@ from swiftagent.formats.reading.tools import Declared, read_tools, types_of
 from swiftagent.trajectory.read_loose import read_loose
 from swiftagent.trajectory.types import Tool
 
+_ACTS = r"[\w-]*(?:search|code|python|execute|crawl|visit|browse|fetch)[\w-]*"
+_GIVES = r"[\w-]*(?:information|interpreter|results?|output|observation|documents)"
+_DONE = (
+    rf"<(?P<act>{_ACTS})>\s*(?P<asked>(?:(?!</(?P=act)>).)*?)\s*</(?P=act)>\s*"
+    rf"<(?P<gives>{_GIVES})>\s*(?P<found>.*?)\s*</(?P=gives)>"
+)
 _PIECE = re.compile(
     # Reasoning may speak of tags, so it ends at its own closing tag alone.
     r"<think>\s*(?P<reasoning>.*?)\s*</think>"
@@ -32,14 +38,13 @@ _PIECE = re.compile(
     r"|<｜tool▁call▁begin｜>(?:function<｜tool▁sep｜>)?(?P<named>[^<\n]+?)\s*(?:<｜tool▁sep｜>"
     r"|\n)(?P<given>.*?)<｜tool▁call▁end｜>"
     r"|```(?:python|py)\n(?P<code>(?:(?!```).)*?)\n?```\s*\n```output\n(?P<printed>.*?)\n?```"
-    r"|<(?P<act>search|code|python|execute)>\s*(?P<asked>(?:(?!</(?P=act)>).)*?)\s*</(?P=act)>\s*"
-    r"<(?P<gives>information|interpreter|result|output|observation)>\s*(?P<found>.*?)\s*</(?P=gives)>",
+    rf"|{_DONE}",
     re.S,
 )
+_THOUGHT = re.compile(r"(<think>)(.*?)(</think>)", re.S)
 # What a tool gave inside the model's own text, exactly: only directly behind what was asked of it.
-_RESULT_INSIDE = re.compile(
-    r"```\s*\n```output\n|</(?:search|code|python|execute)>\s*<(?:information|interpreter|result|output|observation)>"
-)
+_RESULT_INSIDE = re.compile(rf"```\s*\n```output\n|</{_ACTS}>\s*<{_GIVES}>")
+_CODE = re.compile(r"code|python|execute")
 _AROUND_CALLS = re.compile(r"<｜tool▁calls▁(?:begin|end)｜>")
 _ANSWER_TAG = re.compile(r"<answer>\s*(.*?)\s*(?:</answer>|\Z)\s*\Z", re.S)
 _XML_CALL = re.compile(r"<function=([^>\n]+)>(.*?)</function>", re.S)
@@ -78,7 +83,8 @@ def read_tag_text(builder: Builder, text: str, calls_follow: bool = False, train
         text = in_common_tags(text)
     if "<｜tool▁calls▁" in text:
         text = _AROUND_CALLS.sub("", text)
-    inside = holds_results(text)
+    if inside := holds_results(text):  # what is done amid the reasoning parts it
+        text = _THOUGHT.sub(lambda told: told[1] + re.sub(_DONE, r"</think>\g<0><think>", told[2], flags=re.S) + told[3], text)
     place = 0
     for found in _PIECE.finditer(text):
         kind = found["tag"] or str(found.lastgroup)
@@ -105,9 +111,9 @@ def _read_piece(builder: Builder, found: re.Match[str], kind: str, trained: bool
             builder.result(_unfenced(body) if kind == "exec" else body)
         case "printed" | "found":  # code and what it printed, or a search and what it found
             code = found["code"] if kind == "printed" else _unfenced(found["asked"])
-            searched = found["act"] == "search"
-            called = ("search", {"query": found["asked"]}) if searched else ("python", {"code": code})
-            builder.call(*called, trained=trained)
+            name = found["act"] or "code"
+            told = {"query": found["asked"]} if "search" in name else {"input": found["asked"]}
+            builder.call(*(("python", {"code": code}) if _CODE.search(name) else (name, told)), trained=trained)
             builder.result(body)
         case "given":
             builder.call(found["named"], _unfenced(body), trained=trained)
