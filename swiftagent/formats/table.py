@@ -25,9 +25,19 @@ _NAMES = (  # in the order in which `auto` asks them
     *("seal-tools", "glaive", "moss", "toolrl", "openhands", "atif", "adk", "autogen", "langfuse", "traces"),
     *("gemini-cli", "copilot-chat", "trae", "continue", "mistral-entries", "librechat", "swe-agent", "chat-export"),
     *("typed-parts", "recipients", "gemini", "bedrock", "responses", "langchain", "preference", "exchange"),
-    *("chat-text", "alfworld", "ms-agent", "agent-instruct", "react", "anthropic", "llamafactory-v1", "swift", "cline"),
-    *("toolace", "hermes", "openai", "sharegpt", "xlam", "steps", "turns-aside", "scattered", "conversation-pair"),
-    *("alpaca", "speaker-turns", "wrapped"),
+    *(
+        "chat-text",
+        "alfworld",
+        "acted-turns",
+        "ms-agent",
+        "agent-instruct",
+        "react",
+        "anthropic",
+        "llamafactory-v1",
+        "swift",
+    ),
+    *("cline", "toolace", "hermes", "openai", "sharegpt", "xlam", "steps", "turns-aside", "scattered"),
+    *("conversation-pair", "alpaca", "speaker-turns", "wrapped"),
 )
 _MODULES = {"continue": "continue_session"}  # where the name is a word of Python
 # Name to module.

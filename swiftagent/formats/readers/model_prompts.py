@@ -79,10 +79,7 @@ _TEMPLATES = (
     Template(r"\[\|(?:system|user)\|\]", ((rf"\[\|({_WORDS})\|\]", ""),), r"\[\|endofturn\|\]"),  # EXAONE
     Template(
         r"<SPECIAL_1[01]>",  # Nemotron: a tool speaks as the user
-        (
-            (r"<SPECIAL_11>User\n(?=\s*<TOOL_RESPONSE>)", "tool"),
-            (r"<SPECIAL_1[01]>(System|User|Assistant)\n", ""),
-        ),
+        ((r"<SPECIAL_11>User\n(?=\s*<TOOL_RESPONSE>)", "tool"), (r"<SPECIAL_1[01]>(System|User|Assistant)\n", "")),
         r"<SPECIAL_12>",
     ),
     Template(
@@ -101,11 +98,7 @@ _TEMPLATES = (
     ),
     Template(
         r"<\|system\|>(?=.*<\|tool\|>\s*\[)",  # Phi-4-mini
-        (
-            (r"<\|(system|user|assistant|tool_response)\|>", ""),
-            (r"<\|tool\|>", _TOOLS),
-            (r"<\|/tool\|>", _NOTHING),
-        ),
+        ((r"<\|(system|user|assistant|tool_response)\|>", ""), (r"<\|tool\|>", _TOOLS), (r"<\|/tool\|>", _NOTHING)),
         r"<\|end\|>|<\|endoftext\|>",
     ),
 )

@@ -12,11 +12,11 @@ from swiftagent.trajectory.read_loose import read_loose
 RawCall = tuple[Any, Any, Any]
 _NAMES = (
     *("name", "tool", "api", "tool_name", "toolName", "api_name", "function_name", "recipient_name", "action"),
-    *("Action", "func", "endpoint"),
+    *("Action", "func", "endpoint", "API_name"),
 )
 ARGUMENT_KEYS = (
     *("arguments", "parameters", "args", "kwargs", "input", "params", "action_input", "Action_Input", "param_dict"),
-    *("tool_input",),
+    *("tool_input", "toolInput", "API_params", "api_params", "tool_args"),
 )
 
 

@@ -38,7 +38,16 @@ ROLES = {
 }  # fmt: skip
 _TAGGED = re.compile(r"<tool_call>(.*)</tool_call>\s*\Z", re.S)
 _CHATGLM_CALL = re.compile(r"\s*```python\s*\n(tool_call\(.*\))\s*```\s*", re.S)
-_REASONING = ("reasoning_content", "thinking", "reasoning", "thought", "think", "tool_plan", "reasoning_details")
+_REASONING = (
+    "reasoning_content",
+    "thinking",
+    "reasoning",
+    "thought",
+    "thoughts",
+    "think",
+    "tool_plan",
+    "reasoning_details",
+)
 # What the type of a turn says where its role is that of the speaker alone (Coze).
 _TYPES = {
     "function_call": "call", "tool_call": "call", "tool_response": "result", "tool_output": "result",
@@ -55,7 +64,7 @@ _RESULT_BLOCKS = frozenset(
 )
 _EVENT_BLOCKS = _THOUGHT_BLOCKS | _CALL_BLOCKS | _RESULT_BLOCKS
 _GOOSE = {"toolRequest": "toolCall", "toolResponse": "toolResult"}
-_RESULT_KEYS = ("content", "value", "output", "tool_result", "result")
+_RESULT_KEYS = ("content", "value", "output", "tool_result", "result", "run")
 
 say_plainly: Speak = Builder.say
 
@@ -336,7 +345,7 @@ def _read_block(
         return
     say_pieces(builder, said, kind, speak, calls_follow or type_ in _CALL_BLOCKS, trained)
     if type_ in _THOUGHT_BLOCKS:
-        texts = (block.get(key) for key in ("thinking", "reasoning", "value", "text"))
+        texts = (block.get(key) for key in ("thinking", "think", "reasoning", "value", "text"))
         builder.thought(next((text for text in texts if isinstance(text, str)), ""), trained=trained)
     elif type_ in _CALL_BLOCKS:
         if isinstance(block.get("value"), (str, list, dict)):

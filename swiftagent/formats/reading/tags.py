@@ -84,7 +84,9 @@ def read_tag_text(builder: Builder, text: str, calls_follow: bool = False, train
     if "<｜tool▁calls▁" in text:
         text = _AROUND_CALLS.sub("", text)
     if inside := holds_results(text):  # what is done amid the reasoning parts it
-        text = _THOUGHT.sub(lambda told: told[1] + re.sub(_DONE, r"</think>\g<0><think>", told[2], flags=re.S) + told[3], text)
+        text = _THOUGHT.sub(
+            lambda told: told[1] + re.sub(_DONE, r"</think>\g<0><think>", told[2], flags=re.S) + told[3], text
+        )
     place = 0
     for found in _PIECE.finditer(text):
         kind = found["tag"] or str(found.lastgroup)
