@@ -25,19 +25,9 @@ _NAMES = (  # in the order in which `auto` asks them
     *("seal-tools", "glaive", "moss", "toolrl", "openhands", "atif", "adk", "autogen", "langfuse", "traces"),
     *("gemini-cli", "copilot-chat", "trae", "continue", "mistral-entries", "librechat", "swe-agent", "chat-export"),
     *("typed-parts", "recipients", "gemini", "bedrock", "responses", "langchain", "preference", "exchange"),
-    *(
-        "chat-text",
-        "alfworld",
-        "acted-turns",
-        "ms-agent",
-        "agent-instruct",
-        "react",
-        "anthropic",
-        "llamafactory-v1",
-        "swift",
-    ),
-    *("cline", "toolace", "hermes", "openai", "sharegpt", "xlam", "steps", "turns-aside", "scattered"),
-    *("conversation-pair", "alpaca", "speaker-turns", "wrapped"),
+    *("chat-text", "alfworld", "acted-turns", "respelled", "ms-agent", "agent-instruct", "react", "anthropic"),
+    *("llamafactory-v1", "swift", "cline", "toolace", "hermes", "openai", "sharegpt", "xlam", "steps", "turns-aside"),
+    *("scattered", "conversation-pair", "alpaca", "speaker-turns", "wrapped"),
 )
 _MODULES = {"continue": "continue_session"}  # where the name is a word of Python
 # Name to module.
@@ -47,6 +37,8 @@ TURN_FORMATS = (
     *("ms-agent", "agent-instruct", "anthropic", "llamafactory-v1", "swift", "cline", "toolace", "hermes", "openai"),
     "sharegpt",
 )
+# Those that read the turns which this look finds, whatever stands in them.
+IN_TURNS = frozenset((*TURN_FORMATS, "react", "acted-turns", "respelled", "recipients"))
 # Recognised by keys, roles and types alone, never by what a plain text says.
 BY_STRUCTURE = frozenset(
     (

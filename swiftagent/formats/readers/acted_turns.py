@@ -144,6 +144,8 @@ def _form_of(row: Any) -> Form | None:
     view = view_of(row)
     if view.format not in _READ_BY_TURNS or view.calls or view.tag in (CLINE, RETURNED):
         return None
+    if any(type(turn) is dict and turn.get("metadata") for turn in view.messages):  # ChatGLM's, which name the tool
+        return None
     turns = [(_kind(turn), _text(turn)) for turn in view.messages if type(turn) is dict]
     made = [text for kind, text in turns if kind == "assistant"]
     if type(row) is dict and not _RUN_KEYS.isdisjoint(row) and len(made) > 1 and all(map(_fenced, made)):

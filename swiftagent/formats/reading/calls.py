@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from swiftagent.errors import RowError
-from swiftagent.formats.reading.python_calls import are_calls
+from swiftagent.formats.reading.python_calls import are_calls, python_calls
 from swiftagent.trajectory.read_loose import read_loose
 
 RawCall = tuple[Any, Any, Any]
@@ -20,6 +21,26 @@ ARGUMENT_KEYS = (
 )
 
 
+# What a call object holds beside its name and its arguments.
+_BESIDE_CALL = frozenset(
+    (
+        "id",
+        "toolcallid",
+        "callid",
+        "tooluseid",
+        "type",
+        "index",
+        "status",
+        "state",
+        "result",
+        "results",
+        "output",
+        "outputs",
+    )
+    + ("response", "observation", "error", "iserror", "description", "requestor", "timestamp", "signature", "caller")
+    + ("thoughtsignature", "extracontent", "thought", "reasoning", "content", "role", "servername", "serverlabel")
+)
+_GIVEN_KEY = re.compile(r"(?:args|arguments|params|parameters|input|kwargs)\Z", re.I)
 _ID_KEYS = ("id", "tool_call_id", "call_id", "tool_use_id", "toolCallId")
 # Keys of an assistant turn under which its calls stand, without case and separators.
 CALL_KEYS = frozenset(
@@ -71,8 +92,7 @@ def call_of(item: Any) -> RawCall:
             item = {**item, "name": item.get("name", function)}
         for name in _NAMES:
             if isinstance(item.get(name), str):
-                given: Any = next((item[key] for key in ARGUMENT_KEYS if key in item and key != name), {})
-                return item[name], given, _id_of(item)
+                return item[name], _given(item, name), _id_of(item)
         if len(item) == 1:  # {"get_weather": {"city": "Oslo"}}
             ((name, arguments),) = item.items()
             if isinstance(arguments, dict):
@@ -80,9 +100,25 @@ def call_of(item: Any) -> RawCall:
     raise RowError("broken-call", f"no tool name in the call {str(item)[:80]!r}")
 
 
+def _given(item: dict[str, Any], name: str) -> Any:
+    """The arguments of a call object. Raises RowError("broken-call") where nobody knows which they are."""
+    for key in ARGUMENT_KEYS:
+        if key in item and key != name:
+            return item[key]
+    named = {key: value for key, value in item.items() if value and key not in (*_NAMES, "function")}
+    rest = {key: value for key, value in named.items() if plain_key(str(key)) not in _BESIDE_CALL}
+    if not rest:
+        return {}
+    if len(rest) == 1 and (isinstance(given := next(iter(rest.values())), dict) or _GIVEN_KEY.search(next(iter(rest)))):
+        return given
+    raise RowError("broken-call", f"no arguments of {item[name]} but what stands under {', '.join(map(str, rest))}")
+
+
 def calls_of(value: Any) -> tuple[list[RawCall], tuple[str, ...]]:
     """The calls of a value: an object, a list, or text of either, or one JSON a line. Raises
     RowError("broken-call")."""
+    if isinstance(value, str) and are_calls(value):
+        return [(name, arguments, None) for name, arguments in python_calls(value)], ()
     value, repairs = _parse(value) if isinstance(value, str) else (value, ())
     items = value if isinstance(value, list) else [value]
     if len(items) == 1 and isinstance(items[0], dict) and isinstance(items[0].get("tool_calls"), list):

@@ -39,20 +39,14 @@ ROLES = {
 _TAGGED = re.compile(r"<tool_call>(.*)</tool_call>\s*\Z", re.S)
 _CHATGLM_CALL = re.compile(r"\s*```python\s*\n(tool_call\(.*\))\s*```\s*", re.S)
 _REASONING = (
-    "reasoning_content",
-    "thinking",
-    "reasoning",
-    "thought",
-    "thoughts",
-    "think",
-    "tool_plan",
-    "reasoning_details",
+    *("reasoning_content", "thinking", "reasoning", "thought", "thoughts", "think", "tool_plan", "reasoning_details"),
 )
 # What the type of a turn says where its role is that of the speaker alone (Coze).
 _TYPES = {
     "function_call": "call", "tool_call": "call", "tool_response": "result", "tool_output": "result",
     "function_call_output": "result", "tool_result": "result", "verbose": "aside", "follow_up": "aside",
 }  # fmt: skip
+_SPEAKERS = ("assistant", "user", "system")
 _THOUGHT_BLOCKS = frozenset(("thinking", "reasoning", "think"))
 _CALL_BLOCKS = frozenset(
     ("tool_use", "tool_call", "tool_calls", "function_call", "server_tool_use", "mcp_tool_use", "toolCall", "tool-call")
@@ -135,8 +129,8 @@ def read_message(builder: Builder, message: dict[str, Any], speak: Speak) -> Non
     kind = kind_of(message.get("from") if role is None else role)
     if len(message) > 2:
         kind = _kind_by_type(builder, message, kind)
-        if kind == "assistant" and message.get("name") and message["name"] == builder.waits_for_result:
-            kind = "result"  # the tool speaks under the assistant's role
+        if kind in _SPEAKERS and message.get("name") and message["name"] == builder.waits_for_result:
+            kind = "result"  # the tool speaks under another's role
         if kind == "assistant" and content and has_masked_part(message):
             builder.repairs.append("masked-part")
     if ("tool_results" in message or type(content) is dict) and _is_read_aside(builder, message, kind, content):

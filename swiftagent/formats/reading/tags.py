@@ -18,8 +18,8 @@ from swiftagent.formats.reading.tools import Declared, read_tools, types_of
 from swiftagent.trajectory.read_loose import read_loose
 from swiftagent.trajectory.types import Tool
 
-_ACTS = r"[\w-]*(?:search|code|python|execute|crawl|visit|browse|fetch)[\w-]*"
-_GIVES = r"[\w-]*(?:information|interpreter|results?|output|observation|documents)"
+_ACTS = r"(?:(?:web_|wiki_)?search|crawl_page|visit|browse|(?:llm-)?code|python|execute)"
+_GIVES = r"(?:information|interpreter|result|output|observation|documents|llm-code-output)"
 _DONE = (
     rf"<(?P<act>{_ACTS})>\s*(?P<asked>(?:(?!</(?P=act)>).)*?)\s*</(?P=act)>\s*"
     rf"<(?P<gives>{_GIVES})>\s*(?P<found>.*?)\s*</(?P=gives)>"

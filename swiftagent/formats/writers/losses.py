@@ -5,20 +5,15 @@ from __future__ import annotations
 from swiftagent.trajectory.prompts import PromptStyle, is_flat
 from swiftagent.trajectory.types import Call, Event, Observation, Thought, Trajectory
 
+_NO_MASKS = ("sharegpt", "alpaca", "hermes", "anthropic")  # each with one system text and no more
 LOSSES: dict[str, tuple[str, tuple[str, ...]]] = {  # code: (what it says, the formats that lose it)
-    "mask-lost": (
-        "a step is not trained here, but the format has no masks",
-        ("sharegpt", "alpaca", "hermes", "anthropic"),
-    ),
+    "mask-lost": ("a step is not trained here, but the format has no masks", _NO_MASKS),
     "mask-widened": ("one part of a step is not trained; the format masks the whole step", ("native", "openai")),
     "results-trained": (
         "calls and results are one text, so a trainer of the format trains on results too",
         ("alpaca",),
     ),
-    "system-joined": (
-        "a system message that is not the first was joined to it",
-        ("sharegpt", "alpaca", "hermes", "anthropic"),
-    ),
+    "system-joined": ("a system message that is not the first was joined to it", _NO_MASKS),
     "turns-joined": ("two turns of one side in a row became one", ("sharegpt", "alpaca")),
     "turn-inserted": ("an empty turn was put in, since both sides have to take turns", ("sharegpt",)),
     "arguments-wrapped": ('arguments that are no object became {"input": ...}', ("anthropic",)),
