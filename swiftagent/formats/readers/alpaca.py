@@ -3,11 +3,13 @@ question/answer."""
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
 from swiftagent.errors import RowError
 from swiftagent.formats.reading.builder import Builder, as_text
+from swiftagent.formats.reading.calls import is_call_value
 from swiftagent.formats.reading.python_calls import are_calls
 from swiftagent.formats.reading.tags import read_system, read_tag_text
 from swiftagent.formats.reading.tools import read_tools
@@ -63,7 +65,11 @@ def pairs_of(row: Any) -> list[tuple[str, str]] | None:
     if asked is None or answered is None:
         return None
     answer = row[answered]
-    if not isinstance(answer, str):
+    if is_call_value(answer) and all(
+        isinstance(item, dict) for item in (answer if isinstance(answer, list) else [answer])
+    ):
+        answer = f"<tool_call>{json.dumps(answer, ensure_ascii=False)}</tool_call>"
+    elif not isinstance(answer, str):
         if answer is not None and not (isinstance(answer, list) and answer and all(map(_is_text, answer))):
             return None
         if len(answer or ()) > 1 and not all(map(are_calls, answer)):  # of several answers nobody knows the right one

@@ -8,6 +8,7 @@ from typing import Any
 
 from swiftagent.errors import RowError
 from swiftagent.formats.readers import bedrock, gemini, langchain, responses, typed_parts
+from swiftagent.formats.reading.calls import is_call_value
 from swiftagent.formats.reading.delegate import are_turns, read_turns
 from swiftagent.formats.reading.view import tools_field
 from swiftagent.trajectory.read_loose import read_loose
@@ -28,13 +29,17 @@ _ASKED = (
 _ANSWERED = (
     *("response", "output", "completion", "choices", "outputs", "sampled", "response_body", "sample"),
     *("respPayload", "responseBody", "prompt_output", "result", "return_value"),
+    *("model_response", "assistant_response", "generation", "prediction", "reply"),
 )
 # What logs wrap around the body of a request or a response.
 _BODIES = ("body", "__data__", "inputBodyJson", "outputBodyJson")
 # Where the tools of a request are kept apart from it.
 _SETTINGS = ("model_parameters", "optional_params", "invocation_params", "extra", "metadata")
 # Beside `messages` that end before the model speaks, these hold what it said.
-_BESIDE_MESSAGES = ("response", "completion", "choices", "output", "chosen_response", "answer")
+_BESIDE_MESSAGES = (
+    *("response", "completion", "choices", "output", "chosen_response", "answer", "model_response"),
+    *("assistant_response", "generation", "prediction", "reply"),
+)
 
 # What a JSON text holds that is more than a result or an answer in JSON.
 _TOLD = re.compile(r'"(?:role|toolCallId)"|"type"\s*:\s*"function_call"')
@@ -131,10 +136,17 @@ def _answered(row: dict[str, Any]) -> list[Any] | None:
     for key in ("message", "content"):
         if isinstance(value, dict) and "role" not in value and isinstance(value.get(key), dict):
             value = value[key]
+    return _as_turns(value)
+
+
+def _as_turns(value: Any) -> list[Any] | None:
+    """What a model said as turns: a text, calls alone, one turn or several."""
     if isinstance(value, dict) and "role" not in value and (said := _said(value)) is not None:
         value = said
     if isinstance(value, str):
         value = {"role": "assistant", "content": value}
+    elif is_call_value(value) and not any(map(responses.is_item, value if isinstance(value, list) else [value])):
+        value = {"role": "assistant", "content": "", "tool_calls": value if isinstance(value, list) else [value]}
     return _turns(value if isinstance(value, list) else [value])
 
 

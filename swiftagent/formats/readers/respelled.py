@@ -151,8 +151,8 @@ def _usual_turns(turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _is_result(turn: dict[str, Any], kind: str, before: dict[str, Any], answered: bool) -> bool:
-    """Whether a turn is a tool's that is not spelled as one: by the id of a call, by where its text stands, or since the
-    system speaks right behind a call that nothing else answers."""
+    """Whether a turn is a tool's that is not spelled as one: by the id of a call, by where its text stands, or as the
+    system's word right behind a call that nothing else answers."""
     if kind == "system" and _kind(before) == "assistant" and call_values(before) and not answered:
         return True
     if kind in ("assistant", "user", "system"):
