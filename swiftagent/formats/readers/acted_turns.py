@@ -55,7 +55,9 @@ class Form(NamedTuple):
 
 _ANY = re.compile(r"\s*(.*)\Z", re.S)
 _LABEL = re.compile(
-    r"\s*(?:OBSERVATION|Observation|(?:Code )?[Ee]xecution [Rr]esults?|EXECUTION RESULT[^:\n]*)\s*:\s*?\n?(.*)\Z", re.S
+    r"\s*(?:OBSERVATION|Observation|(?:Code )?[Ee]xecution [Rr]esults?|EXECUTION RESULT[^:\n]*)"
+    r"\s*:[ \t]*\n?(.*)\Z",
+    re.S,
 )
 _TAGGED = re.compile(
     r"\s*<(\|begin_of_documents\||\|begin_search_result\||information|result|interpreter|output|observation|documents)>"

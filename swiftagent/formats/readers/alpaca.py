@@ -65,8 +65,10 @@ def pairs_of(row: Any) -> list[tuple[str, str]] | None:
     if asked is None or answered is None:
         return None
     answer = row[answered]
-    if is_call_value(answer) and all(
-        isinstance(item, dict) for item in (answer if isinstance(answer, list) else [answer])
+    if (
+        not isinstance(answer, str)
+        and is_call_value(answer)
+        and all(isinstance(item, dict) for item in (answer if isinstance(answer, list) else [answer]))
     ):
         answer = f"<tool_call>{json.dumps(answer, ensure_ascii=False)}</tool_call>"
     elif not isinstance(answer, str):
