@@ -34,6 +34,9 @@ _READ_BY_TURNS = frozenset(("openai", "sharegpt", "hermes"))
 # Beside runs of coding agents alone; there every turn that follows a command is what the command printed.
 _RUN_KEYS = frozenset(("instance_id", "exit_status"))
 
+# What stands at the end of every action.
+_ENDS = ("```", ">", "}")
+
 KEYS = frozenset(MESSAGE_KEYS)
 
 
@@ -146,6 +149,10 @@ def _form_of(row: Any) -> Form | None:
     view = view_of(row)
     if view.format not in _READ_BY_TURNS or view.calls or view.tag in (CLINE, RETURNED):
         return None
+    if not view.ends_on_mark and view.blocks.isdisjoint(("text", "None")):
+        return None
+    if not any(map(_may_act, view.messages)):
+        return None
     if any(type(turn) is dict and turn.get("metadata") for turn in view.messages):  # ChatGLM's, which name the tool
         return None
     turns = [(_kind(turn), _text(turn)) for turn in view.messages if type(turn) is dict]
@@ -156,13 +163,20 @@ def _form_of(row: Any) -> Form | None:
     return next((form for form in _FORMS if form.mark in whole and _is_used(form, turns)), None)
 
 
+def _may_act(turn: Any) -> bool:
+    """A fast look at how a turn ends; False is sure."""
+    said = turn.get("content", turn.get("value")) if type(turn) is dict else None
+    if type(said) is list:
+        said = as_text(said)
+    return type(said) is str and said.rstrip().endswith(_ENDS)
+
+
 def _is_used(form: Form, turns: list[tuple[str, str]]) -> bool:
     """Whether an action is answered; where any turn is an answer, whether there is an action at all."""
     for place, (kind, text) in enumerate(turns):
-        if kind != "assistant" or form.mark not in text or form.action(text) is None:
-            continue
         after, answer = turns[place + 1] if place + 1 < len(turns) else ("", "")
-        if form.result is _ANY or after == "result" or (after == "user" and form.result.match(answer)):
+        answered = form.result is _ANY or after == "result" or (after == "user" and form.result.match(answer))
+        if answered and kind == "assistant" and form.mark in text and form.action(text) is not None:
             return True
     return False
 

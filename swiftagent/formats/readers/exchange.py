@@ -75,8 +75,8 @@ def _asked(row: dict[str, Any]) -> dict[str, Any] | None:
     """What was sent: an object with messages."""
     if (found := _asked_in_messages(row)) is not None:
         return found
-    for key in _ASKED:
-        value = _inner(row.get(key))
+    for key in filter(row.get, _ASKED):
+        value = _inner(row[key])
         turns = _turns(value)
         if turns is not None:
             return {**row, "messages": turns}

@@ -10,7 +10,7 @@ from swiftagent.formats.reading.builder import as_text
 from swiftagent.formats.reading.delegate import read_turns
 from swiftagent.formats.reading.messages import ROLES
 from swiftagent.formats.reading.tools import read_tools
-from swiftagent.formats.reading.view import lists_in, tools_field
+from swiftagent.formats.reading.view import lists_in, tools_field, view_of
 from swiftagent.trajectory.types import Trajectory
 
 ABOUT = "turns with a recipient: what is said to functions.NAME, python or os is a call (Harmony as objects, GUI data)"
@@ -34,6 +34,8 @@ def looks_like(row: Any) -> bool:
 
 
 def _turns(row: Any) -> list[Any] | None:
+    if not view_of(row).more:
+        return None
     found = lists_in(row, _LISTS)
     return next((turns for turns in found if any(map(_called, turns)) and all(map(_is_turn, turns))), None)
 

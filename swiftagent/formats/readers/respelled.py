@@ -4,14 +4,15 @@ calls or under `output`, reasoning under `rationale`, tools under `toolset`, a s
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from swiftagent.errors import RowError
 from swiftagent.formats.reading.builder import as_text
-from swiftagent.formats.reading.calls import call_values, plain_key
+from swiftagent.formats.reading.calls import CALL_KEYS, call_values, plain_key
 from swiftagent.formats.reading.delegate import read_turns
 from swiftagent.formats.reading.messages import ROLES
-from swiftagent.formats.reading.view import MESSAGE_KEYS, system_field, tools_field, view_of
+from swiftagent.formats.reading.view import MESSAGE_KEYS, TOOL_KEYS, system_field, tools_field, view_of
 from swiftagent.trajectory.read_loose import read_loose
 from swiftagent.trajectory.types import Trajectory
 
@@ -56,9 +57,8 @@ _GIVEN = frozenset(
 )
 _ALSO_GIVEN = _GIVEN | {"output", "outputs", "response", "return", "returned", "returnvalue", "stdout", "toolreturn"}
 _NO_ANSWER = frozenset(("role", "from", "name", "id", "toolcallid", "callid", "type", "timestamp", "toolname", "loss"))
-# Of a turn in which nothing is spelled otherwise.
-_USUAL = frozenset(("role", "content", "from", "value", "name", "loss", "weight"))
 _SAID = ("content", "value", "text")
+_CALLED = ("toolcalls", "functioncall", "function", "name", "tool")  # of a turn, or of a call
 
 KEYS = frozenset(MESSAGE_KEYS)
 
@@ -89,24 +89,54 @@ def parse(row: Any) -> Trajectory:
 
 def _respelled(row: Any) -> Respelled | None:
     view = view_of(row)
-    if view.format not in _FORMATS or not all(type(turn) is dict for turn in view.messages):
+    odd = type(row) is dict and _odd_keys(tuple(row))
+    if view.format not in _FORMATS or not (odd or view.more):
         return None
-    beside, keys = _beside(row) if type(row) is dict else ({}, frozenset())
+    beside, keys = _beside(row) if odd else ({}, frozenset())
     turns = view.messages
-    if not all(map(_USUAL.issuperset, turns)) or any(_kind(turn) == "call" for turn in turns):
+    if not all(type(turn) is dict for turn in turns):
+        return None
+    if view.more and (any(map(_may_be_odd, turns)) or any(turn.get(view.style) == "system" for turn in turns[1:])):
         turns = _usual_turns(turns)
-    return Respelled(turns, beside, keys) if beside or turns != view.messages else None
+    same = turns is view.messages or turns == view.messages
+    return Respelled(turns, beside, keys) if beside or not same else None
+
+
+@lru_cache(maxsize=4096)
+def _odd_keys(keys: tuple[Any, ...]) -> tuple[str, ...]:
+    """The keys of a row under which a system text or tools may stand that others do not look for."""
+    names = [key for key in keys if type(key) is str and key not in TOOL_KEYS]
+    return tuple(key for key in names if plain_key(key) in _SYSTEMS or _TOOL_KEY.search(plain_key(key)))
+
+
+def _may_be_odd(turn: dict[str, Any]) -> bool:
+    """A fast look at the keys of a turn and of its calls; False is sure."""
+    if len(turn) == 2 and (turn.get("content") or turn.get("value")):
+        return False
+    calls = turn.get("tool_calls")
+    if not _says_more(tuple(turn)) and not (type(calls) is list and any(_says_more(tuple(call)) for call in calls)):
+        said = turn.get("role") == "tool" and not turn.get("content")
+        return said or ("tool_call_id" in turn and turn.get("role") != "tool")
+    return True
+
+
+@lru_cache(maxsize=4096)
+def _says_more(keys: tuple[Any, ...]) -> bool:
+    """Whether one of these keys may hold reasoning or a result, or none of them what is said."""
+    plain = {plain_key(str(key)) for key in keys}
+    odd = _THOUGHTS | _ALSO_GIVEN | CALL_KEYS - {"toolcalls", "functioncall"}
+    return not plain.isdisjoint(odd) or plain.isdisjoint((*_SAID, *_CALLED))
 
 
 def _beside(row: dict[str, Any]) -> tuple[dict[str, Any], frozenset[str]]:
     """What stands beside the turns under keys of other names, and these keys."""
     found: dict[str, Any] = {}
     keys: list[str] = []
-    for key, value in row.items():
-        plain = plain_key(key) if type(key) is str else ""
+    for key in _odd_keys(tuple(row)):
+        plain, value = plain_key(key), row[key]
         if plain in _SYSTEMS and type(value) is str and value and system_field(row) is None:
             found["system"] = value
-        elif "tools" not in found and _TOOL_KEY.search(plain) and _declares(value) and tools_field(row) is None:
+        elif "tools" not in found and _declares(value) and tools_field(row) is None:
             found["tools"] = value
         else:
             continue
