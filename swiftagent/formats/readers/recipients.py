@@ -34,10 +34,14 @@ def looks_like(row: Any) -> bool:
 
 
 def _turns(row: Any) -> list[Any] | None:
-    if not view_of(row).more:
+    if not view_of(row).more or "recipient" not in _keys_of_turns(view_of(row).messages):
         return None
     found = lists_in(row, _LISTS)
     return next((turns for turns in found if any(map(_called, turns)) and all(map(_is_turn, turns))), None)
+
+
+def _keys_of_turns(turns: list[Any]) -> set[str]:
+    return set().union(*turns) if all(type(turn) is dict for turn in turns) else set()
 
 
 def _is_turn(turn: Any) -> bool:

@@ -92,14 +92,24 @@ def _respelled(row: Any) -> Respelled | None:
     odd = type(row) is dict and _odd_keys(tuple(row))
     if view.format not in _FORMATS or not (odd or view.more):
         return None
-    beside, keys = _beside(row) if odd else ({}, frozenset())
     turns = view.messages
-    if not all(type(turn) is dict for turn in turns):
-        return None
-    if view.more and (any(map(_may_be_odd, turns)) or any(turn.get(view.style) == "system" for turn in turns[1:])):
+    if view.more and _may_be_respelled(turns, view.style):
+        if not all(type(turn) is dict for turn in turns):
+            return None
         turns = _usual_turns(turns)
+    beside, keys = _beside(row) if odd else ({}, frozenset())
     same = turns is view.messages or turns == view.messages
     return Respelled(turns, beside, keys) if beside or not same else None
+
+
+def _may_be_respelled(turns: list[Any], style: str) -> bool:
+    """A fast look at the turns; False is sure."""
+    later = False
+    for turn in turns:
+        if type(turn) is not dict or _may_be_odd(turn) or (later and turn.get(style) == "system"):
+            return True
+        later = True
+    return False
 
 
 @lru_cache(maxsize=4096)

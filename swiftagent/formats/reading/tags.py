@@ -18,7 +18,7 @@ from swiftagent.formats.reading.tools import Declared, read_tools, types_of
 from swiftagent.trajectory.read_loose import read_loose
 from swiftagent.trajectory.types import Tool
 
-_ACTS = r"(?:(?:web_|wiki_)?search|crawl_page|visit|browse|(?:llm-)?code|python|execute)"
+_ACTS = r"(?:search|web_search|wiki_search|crawl_page|visit|browse|code|llm-code|python|execute)"
 _GIVES = r"(?:information|interpreter|result|output|observation|documents|llm-code-output)"
 _DONE = (
     rf"<(?P<act>{_ACTS})>\s*(?P<asked>(?:(?!</(?P=act)>).)*?)\s*</(?P=act)>\s*"
@@ -43,7 +43,7 @@ _PIECE = re.compile(
 )
 _THOUGHT = re.compile(r"(<think>)(.*?)(</think>)", re.S)
 # What a tool gave inside the model's own text, exactly: only directly behind what was asked of it.
-_RESULT_INSIDE = re.compile(rf"```\s*\n```output\n|</{_ACTS}>\s*<{_GIVES}>")
+_PRINTED_INSIDE, _FOUND_INSIDE = re.compile(r"```\s*\n```output\n"), re.compile(rf"</{_ACTS}>\s*<{_GIVES}>")
 _CODE = re.compile(r"code|python|execute")
 _AROUND_CALLS = re.compile(r"<｜tool▁calls▁(?:begin|end)｜>")
 _ANSWER_TAG = re.compile(r"<answer>\s*(.*?)\s*(?:</answer>|\Z)\s*\Z", re.S)
@@ -70,10 +70,10 @@ TAGS = (
 
 def holds_results(text: str) -> bool:
     """Whether a tool's results stand inside an assistant text, behind the code or the search that they answer."""
-    # One letter is looked for far quicker than a word.
-    if ("<" in text and "</" in text) or ("`" in text and "```output" in text):
-        return _RESULT_INSIDE.search(text) is not None
-    return False
+    # One letter is looked for far quicker than a word, and a pattern of which the first letters are known than another.
+    if "<" in text and _FOUND_INSIDE.search(text) is not None:
+        return True
+    return "`" in text and _PRINTED_INSIDE.search(text) is not None
 
 
 def read_tag_text(builder: Builder, text: str, calls_follow: bool = False, trained: bool = True) -> None:
