@@ -34,15 +34,13 @@ _MODULES = {"continue": "continue_session"}  # where the name is a word of Pytho
 FORMATS = {name: f"swiftagent.formats.readers.{_MODULES.get(name, name.replace('-', '_'))}" for name in _NAMES}
 # One look at their turns (`reading.view`) separates them, so no module of these is asked. "react" reads pairs too.
 TURN_FORMATS = (
-    *("ms-agent", "agent-instruct", "anthropic", "llamafactory-v1", "swift", "cline", "toolace", "hermes", "openai"),
+    "ms-agent", "agent-instruct", "anthropic", "llamafactory-v1", "swift", "cline", "toolace", "hermes", "openai",
     "sharegpt",
-)
+)  # fmt: skip
 # Those that read the turns which this look finds, whatever stands in them.
 IN_TURNS = frozenset((*TURN_FORMATS, "react", "acted-turns", "respelled", "recipients"))
 # Recognised by keys, roles and types alone, never by what a plain text says.
-BY_STRUCTURE = frozenset(
-    (
-        *("adk", "autogen", "bedrock", "exchange", "gemini", "langchain", "openhands", "responses", "seal-tools"),
-        *("tooltalk", "continue", "mistral-entries", "typed-parts", "turns-aside", "scattered"),
-    )
-)
+BY_STRUCTURE = frozenset((
+    "adk", "autogen", "bedrock", "exchange", "gemini", "langchain", "openhands", "responses", "seal-tools", "tooltalk",
+    "continue", "mistral-entries", "typed-parts", "turns-aside", "scattered",
+))  # fmt: skip

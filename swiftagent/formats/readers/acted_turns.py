@@ -40,7 +40,7 @@ _ENDS = ("```", ">", "}")
 KEYS = frozenset(MESSAGE_KEYS)
 
 
-class Action(NamedTuple):
+class Acted(NamedTuple):
     """What the model did at the end of a turn: what it said before, its calls."""
 
     said: str
@@ -52,7 +52,7 @@ class Form(NamedTuple):
     turn does; the answer's text is the group of `result`."""
 
     mark: str
-    action: Callable[[str], Action | None]
+    action: Callable[[str], Acted | None]
     result: re.Pattern[str]
 
 
@@ -82,33 +82,31 @@ _INNER = re.compile(r"```(?:\w+)?\n(.*?)\n?```", re.S)
 _ANSWER = re.compile(r"<answer>\s*(.*?)\s*</answer>\s*\Z", re.S)
 
 
-def _fenced(text: str) -> Action | None:
+def _fenced(text: str) -> Acted | None:
     found = _FENCE.fullmatch(text)
     if found is None or not found[3].strip():
         return None
     is_code = found[2] in ("python", "py")
-    return Action(
-        found[1], [("python", {"code": found[3]}, None) if is_code else ("bash", {"command": found[3]}, None)]
-    )
+    return Acted(found[1], [("python", {"code": found[3]}, None) if is_code else ("bash", {"command": found[3]}, None)])
 
 
-def _mcp(text: str) -> Action | None:
+def _mcp(text: str) -> Acted | None:
     calls = [(found[1], found[2] or {}, None) for found in _MCP.finditer(text)]
-    return Action(_MCP.sub("", text), calls) if calls else None
+    return Acted(_MCP.sub("", text), calls) if calls else None
 
 
-def _searched(text: str) -> Action | None:
+def _searched(text: str) -> Acted | None:
     found = _SEARCH.fullmatch(text)
     if found is None:
         return None
     if found[2] not in (None, "search"):
         inner = _INNER.fullmatch(found[3])
-        return Action(found[1], [("python", {"code": inner[1] if inner else found[3]}, None)])
+        return Acted(found[1], [("python", {"code": inner[1] if inner else found[3]}, None)])
     said, query = (found[4], found[5]) if found[2] is None else (found[1], found[3])
-    return Action(said, [("search", {"query": query}, None)])
+    return Acted(said, [("search", {"query": query}, None)])
 
 
-def _commanded(text: str) -> Action | None:
+def _commanded(text: str) -> Acted | None:
     """Of Terminus: {"analysis", "plan", "commands": [{"keystrokes", "duration"}], "task_complete"}."""
     thought, _, body = text.rpartition("</think>")
     try:
@@ -128,7 +126,7 @@ def _commanded(text: str) -> Action | None:
     ]
     said = body[: body.find("{")].strip().removesuffix("```json").strip()
     lines = "\n".join(filter(None, [said, *told]))
-    return Action(f"{thought}</think>{lines}" if thought else lines, calls) if calls else None
+    return Acted(f"{thought}</think>{lines}" if thought else lines, calls) if calls else None
 
 
 _FORMS = (
@@ -209,7 +207,7 @@ def parse(row: Any) -> Trajectory:
     return read_turns(turns, beside, **({"tools": tools} if (tools := tools_field(beside)) else {}))
 
 
-def _as_calls(turn: dict[str, Any], action: Action) -> dict[str, Any]:
+def _as_calls(turn: dict[str, Any], action: Acted) -> dict[str, Any]:
     kept = {key: value for key, value in turn.items() if key not in ("from", "value", "content")}
     calls = [{"function": {"name": name, "arguments": _arguments(given)}} for name, given, _ in action.calls]
     return {**kept, "role": "assistant", "content": action.said.strip(), "tool_calls": calls}

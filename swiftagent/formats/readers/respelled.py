@@ -48,7 +48,7 @@ _THOUGHTS = frozenset(
         "scratchpad",
         "thoughtprocess",
     )
-    + ("thinkingcontent", "reasoningtext", "internalthought", "internalthoughts", "thinkingprocess")
+    + ("thoughts", "thinkingcontent", "reasoningtext", "internalthought", "internalthoughts", "thinkingprocess")
 )
 # Behind a call, these hold what the tool gave; the second ones only in a turn of the tool, or inside the call.
 _GIVEN = frozenset(

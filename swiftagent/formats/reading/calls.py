@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
 from swiftagent.errors import RowError
@@ -22,25 +21,11 @@ ARGUMENT_KEYS = (
 
 
 # What a call object holds beside its name and its arguments.
-_BESIDE_CALL = frozenset(
-    (
-        "id",
-        "toolcallid",
-        "callid",
-        "tooluseid",
-        "type",
-        "index",
-        "status",
-        "state",
-        "result",
-        "results",
-        "output",
-        "outputs",
-    )
-    + ("response", "observation", "error", "iserror", "description", "requestor", "timestamp", "signature", "caller")
-    + ("thoughtsignature", "extracontent", "thought", "reasoning", "content", "role", "servername", "serverlabel")
-)
-_GIVEN_KEY = re.compile(r"(?:args|arguments|params|parameters|input|kwargs)\Z", re.I)
+_BESIDE_CALL = frozenset((
+    "id", "toolcallid", "callid", "tooluseid", "type", "index", "status", "state", "result", "results", "output",
+    "outputs", "response", "observation", "error", "iserror", "description", "requestor", "timestamp", "signature", "role",
+    "thoughtsignature", "extracontent", "thought", "reasoning", "content", "servername", "serverlabel", "function",
+))  # fmt: skip
 _ID_KEYS = ("id", "tool_call_id", "call_id", "tool_use_id", "toolCallId")
 # Keys of an assistant turn under which its calls stand, without case and separators.
 CALL_KEYS = frozenset(
@@ -102,16 +87,15 @@ def call_of(item: Any) -> RawCall:
 
 def _given(item: dict[str, Any], name: str) -> Any:
     """The arguments of a call object. Raises RowError("broken-call") where nobody knows which they are."""
-    for key in ARGUMENT_KEYS:
-        if key in item and key != name:
-            return item[key]
-    named = {key: value for key, value in item.items() if value and key not in (*_NAMES, "function")}
-    rest = {key: value for key, value in named.items() if plain_key(str(key)) not in _BESIDE_CALL}
-    if not rest:
-        return {}
-    if len(rest) == 1 and (isinstance(given := next(iter(rest.values())), dict) or _GIVEN_KEY.search(next(iter(rest)))):
-        return given
-    raise RowError("broken-call", f"no arguments of {item[name]} but what stands under {', '.join(map(str, rest))}")
+    known = next((key for key in ARGUMENT_KEYS if key in item and key != name), None)
+    if known is not None:
+        return item[known]
+    rest = [key for key in item if item[key] and key not in _NAMES and plain_key(str(key)) not in _BESIDE_CALL]
+    if len(rest) == 1 and (isinstance(item[rest[0]], dict) or rest[0].lower().endswith(ARGUMENT_KEYS)):
+        return item[rest[0]]
+    if rest:
+        raise RowError("broken-call", f"no arguments of {item[name]} but what stands under {', '.join(map(str, rest))}")
+    return {}
 
 
 def calls_of(value: Any) -> tuple[list[RawCall], tuple[str, ...]]:

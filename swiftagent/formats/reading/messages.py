@@ -13,7 +13,7 @@ from typing import Any
 from swiftagent.errors import RowError
 from swiftagent.formats.reading.builder import MEDIA_BLOCKS, THINK_CLOSE, Builder, as_text, json_like, split_thinking
 from swiftagent.formats.reading.calls import RawCall, call_of, call_values, calls_of
-from swiftagent.formats.reading.python_calls import are_calls, python_calls
+from swiftagent.formats.reading.python_calls import python_calls
 from swiftagent.formats.reading.tags import TAGS, read_system, read_tag_text
 from swiftagent.formats.reading.tools import read_tools
 from swiftagent.formats.reading.training_marks import has_masked_part, is_trained
@@ -38,15 +38,12 @@ ROLES = {
 }  # fmt: skip
 _TAGGED = re.compile(r"<tool_call>(.*)</tool_call>\s*\Z", re.S)
 _CHATGLM_CALL = re.compile(r"\s*```python\s*\n(tool_call\(.*\))\s*```\s*", re.S)
-_REASONING = (
-    *("reasoning_content", "thinking", "reasoning", "thought", "thoughts", "think", "tool_plan", "reasoning_details"),
-)
+_REASONING = ("reasoning_content", "thinking", "reasoning", "thought", "think", "tool_plan", "reasoning_details")
 # What the type of a turn says where its role is that of the speaker alone (Coze).
 _TYPES = {
     "function_call": "call", "tool_call": "call", "tool_response": "result", "tool_output": "result",
     "function_call_output": "result", "tool_result": "result", "verbose": "aside", "follow_up": "aside",
 }  # fmt: skip
-_SPEAKERS = ("assistant", "user", "system")
 _THOUGHT_BLOCKS = frozenset(("thinking", "reasoning", "think"))
 _CALL_BLOCKS = frozenset(
     ("tool_use", "tool_call", "tool_calls", "function_call", "server_tool_use", "mcp_tool_use", "toolCall", "tool-call")
@@ -129,7 +126,7 @@ def read_message(builder: Builder, message: dict[str, Any], speak: Speak) -> Non
     kind = kind_of(message.get("from") if role is None else role)
     if len(message) > 2:
         kind = _kind_by_type(builder, message, kind)
-        if kind in _SPEAKERS and message.get("name") and message["name"] == builder.waits_for_result:
+        if kind in ("assistant", "user", "system") and message.get("name", "") == builder.waits_for_result != "":
             kind = "result"  # the tool speaks under another's role
         if kind == "assistant" and content and has_masked_part(message):
             builder.repairs.append("masked-part")
@@ -265,8 +262,6 @@ def _calls_beside(builder: Builder, message: dict[str, Any]) -> list[RawCall]:
         return [(item["params"].get("name"), item["params"].get("arguments"), id) for id, item in calls.items()]
     if not isinstance(calls, str):
         return [call_of(item) for item in (calls if isinstance(calls, list) else [calls] if calls else [])]
-    if are_calls(calls):
-        return [(name, arguments, None) for name, arguments in python_calls(calls)]
     if not calls.strip():
         return []
     found, repairs = calls_of(calls)

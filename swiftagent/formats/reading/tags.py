@@ -41,10 +41,9 @@ _PIECE = re.compile(
     rf"|{_DONE}",
     re.S,
 )
-_THOUGHT = re.compile(r"(<think>)(.*?)(</think>)", re.S)
+_THOUGHT = re.compile(r"<think>.*?</think>", re.S)
 # What a tool gave inside the model's own text, exactly: only directly behind what was asked of it.
 _PRINTED_INSIDE, _FOUND_INSIDE = re.compile(r"```\s*\n```output\n"), re.compile(rf"</{_ACTS}>\s*<{_GIVES}>")
-_CODE = re.compile(r"code|python|execute")
 _AROUND_CALLS = re.compile(r"<｜tool▁calls▁(?:begin|end)｜>")
 _ANSWER_TAG = re.compile(r"<answer>\s*(.*?)\s*(?:</answer>|\Z)\s*\Z", re.S)
 _XML_CALL = re.compile(r"<function=([^>\n]+)>(.*?)</function>", re.S)
@@ -84,9 +83,7 @@ def read_tag_text(builder: Builder, text: str, calls_follow: bool = False, train
     if "<｜tool▁calls▁" in text:
         text = _AROUND_CALLS.sub("", text)
     if inside := holds_results(text):  # what is done amid the reasoning parts it
-        text = _THOUGHT.sub(
-            lambda told: told[1] + re.sub(_DONE, r"</think>\g<0><think>", told[2], flags=re.S) + told[3], text
-        )
+        text = _THOUGHT.sub(lambda told: re.sub(_DONE, r"</think>\g<0><think>", told[0], flags=re.S), text)
     place = 0
     for found in _PIECE.finditer(text):
         kind = found["tag"] or str(found.lastgroup)
@@ -114,8 +111,9 @@ def _read_piece(builder: Builder, found: re.Match[str], kind: str, trained: bool
         case "printed" | "found":  # code and what it printed, or a search and what it found
             code = found["code"] if kind == "printed" else _unfenced(found["asked"])
             name = found["act"] or "code"
-            told = {"query": found["asked"]} if "search" in name else {"input": found["asked"]}
-            builder.call(*(("python", {"code": code}) if _CODE.search(name) else (name, told)), trained=trained)
+            called = (name, {"query" if "search" in name else "input": found["asked"]})
+            is_code = name in ("code", "llm-code", "python", "execute")
+            builder.call(*(("python", {"code": code}) if is_code else called), trained=trained)
             builder.result(body)
         case "given":
             builder.call(found["named"], _unfenced(body), trained=trained)

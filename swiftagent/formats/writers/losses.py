@@ -6,6 +6,7 @@ from swiftagent.trajectory.prompts import PromptStyle, is_flat
 from swiftagent.trajectory.types import Call, Event, Observation, Thought, Trajectory
 
 _NO_MASKS = ("sharegpt", "alpaca", "hermes", "anthropic")  # each with one system text and no more
+_REACT = ("react", "alpaca")
 LOSSES: dict[str, tuple[str, tuple[str, ...]]] = {  # code: (what it says, the formats that lose it)
     "mask-lost": ("a step is not trained here, but the format has no masks", _NO_MASKS),
     "mask-widened": ("one part of a step is not trained; the format masks the whole step", ("native", "openai")),
@@ -24,14 +25,11 @@ LOSSES: dict[str, tuple[str, tuple[str, ...]]] = {  # code: (what it says, the f
     "flat-prompt": (
         "types, enums, defaults or inner fields of parameters do not stand in the flat list (`--prompt auto` and "
         "`schema` have them)",
-        ("react", "alpaca"),
+        _REACT,
     ),
-    "text-as-thought": ("text shown to the user beside a call became a thought", ("react", "alpaca")),
-    "calls-in-turn": ("parallel calls stand one after the other, each with its result", ("react", "alpaca")),
-    "result-inserted": (
-        "parallel calls of a row that holds no results are parted by an empty one",
-        ("react", "alpaca"),
-    ),
+    "text-as-thought": ("text shown to the user beside a call became a thought", _REACT),
+    "calls-in-turn": ("parallel calls stand one after the other, each with its result", _REACT),
+    "result-inserted": ("parallel calls of a row that holds no results are parted by an empty one", _REACT),
 }
 
 

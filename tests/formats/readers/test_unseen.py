@@ -403,7 +403,7 @@ def test_actions_of_a_vision_agent_are_calls() -> None:
         "value": "Look.",
     }
     row = {"conversations": [{"from": "human", "value": "Oslo?"}, acts]}
-    assert read(row, "sharegpt") == (Question("Oslo?"), Thought("Hm."), Thought("Look.", said=True), CALL)
+    assert read(row, "respelled") == (Question("Oslo?"), Thought("Hm."), Thought("Look.", said=True), CALL)
 
 
 def test_a_list_of_items_is_a_run() -> None:
