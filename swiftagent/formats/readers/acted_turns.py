@@ -1,5 +1,5 @@
-"""Turns that end on an action as text, which the next turn answers: SWE-agent's fenced commands, Terminus' JSON, MCP
-calls in tags, a search in tags, code and what it printed."""
+"""Turns that end on an action as text, which the next turn answers under a mark: SWE-agent's fenced commands, Terminus'
+JSON, a search in tags, code and what it printed."""
 
 from __future__ import annotations
 
@@ -8,31 +8,28 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from swiftagent.errors import RowError
 from swiftagent.formats.reading.builder import as_text
 from swiftagent.formats.reading.calls import RawCall
 from swiftagent.formats.reading.delegate import read_turns
-from swiftagent.formats.reading.marks import CLINE, RETURNED
 from swiftagent.formats.reading.messages import ROLES
+from swiftagent.formats.reading.tags import TAGS
 from swiftagent.formats.reading.view import MESSAGE_KEYS, tools_field, view_of
-from swiftagent.trajectory.read_loose import read_loose
 from swiftagent.trajectory.types import Trajectory
 
 ABOUT = (
-    "turns that end on an action as text, answered by the next turn: fenced commands (SWE-agent), commands as JSON "
-    "(Terminus), <use_mcp_tool>, <search> and <information>, code and its execution result"
+    "turns that end on an action as text, answered by the next turn under a mark: fenced commands (SWE-agent), "
+    "commands as JSON (Terminus), <search> and <information>, code and its execution result"
 )
 SAMPLE = {
     "messages": [
         {"role": "user", "content": "Fix it."},
         {"role": "assistant", "content": "I look.\n\n```\nls\n```"},
         {"role": "user", "content": "OBSERVATION:\na.py"},
-        {"role": "assistant", "content": "Done.\n\n```\nsubmit\n```"},
+        {"role": "assistant", "content": "It is there."},
     ]
 }
 _READ_BY_TURNS = frozenset(("openai", "sharegpt", "hermes"))
-# Beside runs of coding agents alone; there every turn that follows a command is what the command printed.
-_RUN_KEYS = frozenset(("instance_id", "exit_status"))
+_QUERY = "query|>"
 
 # What stands at the end of every action.
 _ENDS = ("```", ">", "}")
@@ -48,70 +45,74 @@ class Acted(NamedTuple):
 
 
 class Form(NamedTuple):
-    """A way to write actions. `mark` stands in each; `result` is how the turn that answers one begins, "" where any
-    turn does; the answer's text is the group of `result`."""
+    """A way to write actions: the action at the end of a text, and what a text that answers one gives; None where the
+    text is not one. ends: whether an action may be the last turn."""
 
-    mark: str
     action: Callable[[str], Acted | None]
-    result: re.Pattern[str]
+    result: Callable[[str], str | None]
+    ends: bool = False
 
 
-_ANY = re.compile(r"\s*(.*)\Z", re.S)
 _LABEL = re.compile(
-    r"\s*(?:OBSERVATION|Observation|(?:Code )?[Ee]xecution [Rr]esults?|EXECUTION RESULT[^:\n]*)"
-    r"\s*:[ \t]*\n?(.*)\Z",
-    re.S,
+    r"\s*(?:OBSERVATION:|(?:Code )?[Ee]xecution [Rr]esults?:|EXECUTION RESULT[^:\n]*:)[ \t]*\n?(.*)\Z", re.S
 )
-_TAGGED = re.compile(
-    r"\s*<(\|begin_of_documents\||\|begin_search_result\||information|result|interpreter|output|observation|documents)>"
-    r"\s*(.*?)\s*(?:<[/|][\w|]+>)?\s*\Z",
-    re.S,
+_SCREEN = re.compile(
+    r"\s*(?:New Terminal (?:Output|Screen)|Current [Tt]erminal [Ss](?:tate|creen)|Previous response had)\b"
 )
-_FENCE = re.compile(r"(.*?)```(bash|sh|shell|python|py)?[ \t]*\n((?:(?!```).)*?)\n?```\s*\Z", re.S)
-_MCP = re.compile(
-    r"<use_mcp_tool>\s*(?:<server_name>.*?</server_name>\s*)?<tool_name>\s*(.*?)\s*</tool_name>\s*"
-    r"<arguments>\s*(.*?)\s*</arguments>\s*</use_mcp_tool>",
-    re.S,
+_LANGUAGES = {"": "bash", "bash": "bash", "sh": "bash", "shell": "bash", "python": "python", "py": "python"}
+_SEARCHES = (
+    ("<search>", "</search>"),
+    *((f"<|begin_{name}_query|>", f"<|end_{name}_query|>") for name in ("of", "search")),
 )
-_SEARCH = re.compile(
-    r"(.*)<(search|code|python|execute)>\s*((?:(?!</\2>).)*?)\s*</\2>\s*\Z"
-    r"|(.*)<\|begin_(?:of|search)_query\|>\s*(.*?)\s*(?:<\|end_(?:of|search)_query\|>)?\s*\Z",
-    re.S,
+_FOUND = (
+    *((f"<{tag}>", f"</{tag}>") for tag in ("information", "result", "documents")),
+    *((f"<|begin_{name}|>", f"<|end_{name}|>") for name in ("of_documents", "search_result")),
 )
-_INNER = re.compile(r"```(?:\w+)?\n(.*?)\n?```", re.S)
-_ANSWER = re.compile(r"<answer>\s*(.*?)\s*</answer>\s*\Z", re.S)
 
 
 def _fenced(text: str) -> Acted | None:
-    found = _FENCE.fullmatch(text)
-    if found is None or not found[3].strip():
+    body = text.rstrip()
+    said, _, fence = body.removesuffix("```").rpartition("```")
+    language, _, code = fence.partition("\n")
+    name = _LANGUAGES.get(language.strip())
+    if not body.endswith("```") or body.count("```") % 2 or name is None or not code.strip():
         return None
-    is_code = found[2] in ("python", "py")
-    return Acted(found[1], [("python", {"code": found[3]}, None) if is_code else ("bash", {"command": found[3]}, None)])
+    return Acted(said, [(name, {"code" if name == "python" else "command": code.removesuffix("\n")}, None)])
 
 
-def _mcp(text: str) -> Acted | None:
-    calls = [(found[1], found[2] or {}, None) for found in _MCP.finditer(text)]
-    return Acted(_MCP.sub("", text), calls) if calls else None
+def _printed(text: str) -> str | None:
+    found = _LABEL.match(text)
+    return found[1] if found else None
 
 
 def _searched(text: str) -> Acted | None:
-    found = _SEARCH.fullmatch(text)
-    if found is None:
-        return None
-    if found[2] not in (None, "search"):
-        inner = _INNER.fullmatch(found[3])
-        return Acted(found[1], [("python", {"code": inner[1] if inner else found[3]}, None)])
-    said, query = (found[4], found[5]) if found[2] is None else (found[1], found[3])
-    return Acted(said, [("search", {"query": query}, None)])
+    body = text.rstrip()
+    for first, last in _SEARCHES:
+        said, is_search, query = body.removesuffix(last).rpartition(first)
+        if body.endswith(last) and is_search and query.strip() and last not in query:
+            return Acted(said, [("search", {"query": query.strip()}, None)])
+    return None
+
+
+def _found(text: str) -> str | None:
+    body = text.strip()
+    return next(
+        (
+            body[len(first) : -len(last)].strip()
+            for first, last in _FOUND
+            if body.startswith(first) and body.endswith(last)
+        ),
+        None,
+    )
 
 
 def _commanded(text: str) -> Acted | None:
-    """Of Terminus: {"analysis", "plan", "commands": [{"keystrokes", "duration"}], "task_complete"}."""
-    thought, _, body = text.rpartition("</think>")
+    """Of Terminus: {"analysis", "plan", "commands": [{"keystrokes", "duration"}], "task_complete"}, and nothing beside
+    it but reasoning."""
+    thought, close, body = text.rpartition("</think>")
     try:
-        value, _ = read_loose(body[body.find("{") : body.rfind("}") + 1])
-    except RowError:
+        value = json.loads(body, strict=False)
+    except (ValueError, RecursionError):
         return None
     commands = value.get("commands") if isinstance(value, dict) else None
     if not isinstance(commands, list) or not all(isinstance(one, dict) and "keystrokes" in one for one in commands):
@@ -119,24 +120,16 @@ def _commanded(text: str) -> Acted | None:
     calls: list[RawCall] = [("bash_command", one, None) for one in commands]
     if value.get("task_complete") in (True, "true"):
         calls.append(("mark_task_complete", {}, None))
-    told = [
-        f"{key.capitalize()}: {value[key]}"
-        for key in ("analysis", "plan", "state_analysis", "explanation")
-        if value.get(key)
-    ]
-    said = body[: body.find("{")].strip().removesuffix("```json").strip()
-    lines = "\n".join(filter(None, [said, *told]))
-    return Acted(f"{thought}</think>{lines}" if thought else lines, calls) if calls else None
+    beside = ((key, given) for key, given in value.items() if key not in ("commands", "task_complete") and given)
+    said = "\n".join(f"{key.capitalize()}: {as_text(given)}" for key, given in beside)
+    return Acted(f"{thought}{close}{said}", calls) if calls else None
 
 
-_FORMS = (
-    Form("</use_mcp_tool>", _mcp, _ANY),
-    Form('"keystrokes"', _commanded, _ANY),
-    Form("query|>", _searched, _TAGGED),
-    Form("</", _searched, _TAGGED),
-    Form("```", _fenced, _LABEL),
-)
-_RUN = Form("```", _fenced, _ANY)
+def _shown(text: str) -> str | None:
+    return text if _SCREEN.match(text) else None
+
+
+_FORMS = (Form(_commanded, _shown, ends=True), Form(_searched, _found), Form(_fenced, _printed))
 
 
 def looks_like(row: Any) -> bool:
@@ -145,20 +138,17 @@ def looks_like(row: Any) -> bool:
 
 def _form_of(row: Any) -> Form | None:
     view = view_of(row)
-    if view.format not in _READ_BY_TURNS or view.calls or view.tag in (CLINE, RETURNED):
+    if view.format not in _READ_BY_TURNS or view.calls or view.tag not in ("", _QUERY):
         return None
     if not view.ends_on_mark and view.blocks.isdisjoint(("text", "None")):
         return None
     if not any(map(_may_act, view.messages)):
         return None
-    if any(type(turn) is dict and turn.get("metadata") for turn in view.messages):  # ChatGLM's, which name the tool
+    # Beside calls in tags, and beside ChatGLM's metadata, which names the tool, an action as text is none.
+    if any(type(turn) is not dict or turn.get("metadata") or _is_tagged(turn) for turn in view.messages):
         return None
-    turns = [(_kind(turn), _text(turn)) for turn in view.messages if type(turn) is dict]
-    made = [text for kind, text in turns if kind == "assistant"]
-    if type(row) is dict and not _RUN_KEYS.isdisjoint(row) and len(made) > 1 and all(map(_fenced, made)):
-        return _RUN
-    whole = "\n".join(made)
-    return next((form for form in _FORMS if form.mark in whole and _is_used(form, turns)), None)
+    places = range(len(view.messages) - 1)
+    return next((form for form in _FORMS if any(_action(form, view.messages, place) for place in places)), None)
 
 
 def _may_act(turn: Any) -> bool:
@@ -169,14 +159,25 @@ def _may_act(turn: Any) -> bool:
     return type(said) is str and said.rstrip().endswith(_ENDS)
 
 
-def _is_used(form: Form, turns: list[tuple[str, str]]) -> bool:
-    """Whether an action is answered; where any turn is an answer, whether there is an action at all."""
-    for place, (kind, text) in enumerate(turns):
-        after, answer = turns[place + 1] if place + 1 < len(turns) else ("", "")
-        answered = form.result is _ANY or after == "result" or (after == "user" and form.result.match(answer))
-        if answered and kind == "assistant" and form.mark in text and form.action(text) is not None:
-            return True
-    return False
+def _is_tagged(turn: dict[str, Any]) -> bool:
+    text = _text(turn) if _kind(turn) == "assistant" else ""
+    return any(tag in text for tag in TAGS if tag != _QUERY)
+
+
+def _action(form: Form, messages: list[Any], place: int) -> Acted | None:
+    """The action of a turn, where the next turn answers it."""
+    if _kind(messages[place]) != "assistant" or not _may_act(messages[place]):
+        return None
+    is_last = place + 1 == len(messages)
+    answered = form.ends if is_last else _given(form, messages[place + 1]) is not None
+    return form.action(_text(messages[place])) if answered else None
+
+
+def _given(form: Form, turn: dict[str, Any]) -> str | None:
+    """What a turn gives that answers an action; None where it does not."""
+    kind, text = _kind(turn), _text(turn)
+    given = form.result(text) if kind in ("user", "result") else None
+    return text if given is None and kind == "result" else given
 
 
 def _kind(turn: dict[str, Any]) -> str:
@@ -188,40 +189,37 @@ def _text(turn: dict[str, Any]) -> str:
 
 
 def parse(row: Any) -> Trajectory:
-    form = _form_of(row)
+    form, messages = _form_of(row), view_of(row).messages
     turns: list[Any] = []
-    waits = marked = False
-    for turn in view_of(row).messages:
-        kind, text = (_kind(turn), _text(turn)) if type(turn) is dict else ("", "")
-        action = form.action(text) if form is not None and kind == "assistant" else None
-        answered = form.result.match(text) if form is not None and waits and kind in ("user", "result") else None
+    waits = False
+    for place, turn in enumerate(messages):
+        action = _action(form, messages, place) if form is not None else None
         if action is not None:
             turns.append(_as_calls(turn, action))
-        elif waits and (answered is not None or kind == "result" or (kind == "user" and marked)):
-            turns.append({"role": "tool", "content": answered.group(answered.re.groups) if answered else text})
-            marked = True
+        elif form is not None and waits:
+            turns.append({"role": "tool", "content": _given(form, turn)})
         else:
-            turns.append(_unwrapped(turn, text) if kind == "assistant" else turn)
+            turns.append(turn)
         waits = action is not None
+    if form is not None:
+        turns[-1] = _unwrapped(turns[-1])
     beside = row if type(row) is dict else {}
     return read_turns(turns, beside, **({"tools": tools} if (tools := tools_field(beside)) else {}))
 
 
 def _as_calls(turn: dict[str, Any], action: Acted) -> dict[str, Any]:
+    calls = [{"function": {"name": name, "arguments": arguments}} for name, arguments, _ in action.calls]
+    return {**_saying(turn, action.said.strip()), "tool_calls": calls}
+
+
+def _saying(turn: dict[str, Any], text: str) -> dict[str, Any]:
     kept = {key: value for key, value in turn.items() if key not in ("from", "value", "content")}
-    calls = [{"function": {"name": name, "arguments": _arguments(given)}} for name, given, _ in action.calls]
-    return {**kept, "role": "assistant", "content": action.said.strip(), "tool_calls": calls}
+    return {**kept, "role": "assistant", "content": text}
 
 
-def _arguments(given: Any) -> Any:
-    """Arguments as JSON text, which the reading of calls checks and mends."""
-    return given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)
-
-
-def _unwrapped(turn: dict[str, Any], text: str) -> dict[str, Any]:
+def _unwrapped(turn: dict[str, Any]) -> dict[str, Any]:
     """A last turn without the tag around its answer."""
-    found = _ANSWER.search(text)
-    if found is None:
-        return turn
-    kept = {key: value for key, value in turn.items() if key not in ("from", "value", "content")}
-    return {**kept, "role": "assistant", "content": text[: found.start()] + found[1]}
+    text = _text(turn).rstrip()
+    said, tag, answer = text.removesuffix("</answer>").rpartition("<answer>")
+    is_answer = tag and text.endswith("</answer>") and _kind(turn) == "assistant" and "tool_calls" not in turn
+    return _saying(turn, f"{said}{answer.strip()}") if is_answer else turn

@@ -12,7 +12,6 @@ from swiftagent.errors import RowError
 from swiftagent.formats.readers.model_prompts import Template, template_of, turns_of
 from swiftagent.formats.reading.delegate import read_turns
 from swiftagent.formats.reading.messages import ROLES
-from swiftagent.formats.reading.tags import tools_in_text
 from swiftagent.formats.reading.tools import read_tools
 from swiftagent.formats.reading.view import tools_field
 from swiftagent.trajectory.types import Trajectory
@@ -79,7 +78,7 @@ def _text_of(row: Any) -> str | None:
         return None
     for key in _KEYS:
         text = row.get(key)
-        if isinstance(text, str) and _template_of(text) is not None:
+        if isinstance(text, str) and _template_of(text)[0] is not None:
             rest = (
                 next((row[ending] for ending in _ENDINGS if isinstance(row.get(ending), str)), "")
                 if key == "prompt"
@@ -89,25 +88,24 @@ def _text_of(row: Any) -> str | None:
     return None
 
 
-def _template_of(text: str) -> re.Pattern[str] | Template | None:
+def _template_of(text: str) -> tuple[re.Pattern[str] | Template | None, int]:
+    """The template of a text, and where its first turn begins."""
     start = _START.match(text)
     place = start.end() if start else 0
-    if (family := template_of(text, place)) is not None:
-        return family
-    if text.startswith("[INST]", place):
-        return _INST
     if text.startswith("<|start|>", place):
-        return _HARMONY
-    return next((turn for first, turn in _TEMPLATES if first.match(text, place)), None)
+        return _HARMONY, place
+    template = next((turn for first, turn in _TEMPLATES if first.match(text, place)), None)
+    family = template or template_of(text, place)
+    return family or (_INST if text.startswith("[INST]", place) else None), place
 
 
 def turns_in(text: str) -> list[dict[str, Any]]:
     """The turns of a text that is written in a known template; [] for any other text."""
-    template = _template_of(text)
+    template, place = _template_of(text)
     if template is None:
         return []
     if isinstance(template, Template):
-        return turns_of(template, text)
+        return turns_of(template, text, place)
     if template is _INST:
         return _inst_turns(text)
     if template is _HARMONY:
@@ -160,13 +158,6 @@ def parse(row: Any) -> Trajectory:
 
 
 def _declared(turns: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[Any]]:
-    """The turns without those that declare tools, and the tools; a system text may list them too."""
-    kept: list[dict[str, Any]] = []
-    tools: list[Any] = []
-    for turn in turns:
-        found = tools_in_text(turn["content"]) if turn["role"] == "system" else None
-        declared = read_tools(turn["content"])[0] if turn["role"] == "tools" else found[1] if found else ()
-        tools += map(msgspec.to_builtins, declared)
-        if turn["role"] != "tools" and (not found or found[0]):
-            kept.append({**turn, "content": found[0]} if found else turn)
-    return kept, tools
+    """The turns without those that declare tools, and the tools."""
+    tools = [tool for turn in turns if turn["role"] == "tools" for tool in read_tools(turn["content"])[0]]
+    return [turn for turn in turns if turn["role"] != "tools"], [msgspec.to_builtins(tool) for tool in tools]

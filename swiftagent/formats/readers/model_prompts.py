@@ -1,153 +1,146 @@
 """The turns of a prompt as one text, in the templates of model families whose turns begin with marks of their own:
-Mistral, DeepSeek, Kimi, GLM, MiniMax, Granite, Command R, EXAONE, Nemotron, Llama 4, FunctionGemma, Phi-4-mini.
+Mistral, DeepSeek, Kimi, MiniMax, Granite, Command R, EXAONE, Nemotron, Llama 4.
 
-Each mark begins a turn of the role that stands beside it; what follows is said in that turn until the next mark.
+Each mark begins a turn of the role that stands beside it; what follows is said in that turn until the next mark. A text
+with words outside its turns, or in which one speaker has two turns in a row, is in no such template: a mark that
+somebody only speaks of is not distinguished from a real one.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 Turn = dict[str, Any]
-_TOOLS = "tools"  # the declarations of tools, as a turn
-_NOTHING = ""  # what stands behind such a mark is nobody's
 
 
 class Template(NamedTuple):
-    """A family's marks: `start` is how its prompts begin, each of `roles` begins a turn, `ends` close one."""
+    """A family's marks: `start` is how its prompts begin, `mark` begins a turn. The group of `mark` is named for the
+    role, or is `role` and holds it; a mark without a group is one of a role that nobody knows. `end` closes the turns
+    of `closed`, () for every role."""
 
-    start: str
-    roles: tuple[tuple[str, str], ...]
-    ends: str = r"(?!)"
+    start: re.Pattern[str]
+    mark: re.Pattern[str]
+    end: str
+    closed: tuple[str, ...] = ()
 
 
-_WORDS = "system|user|assistant|tool|developer|ipython|observation|tool_response|available_tools"
-_ROLES = {
-    "available_tools": _TOOLS, "ai": "assistant", "model": "assistant", "chatbot": "assistant", "ipython": "tool",
-    "observation": "tool", "tool_response": "tool", "tool_declare": _TOOLS, "developer": "system",
-}  # fmt: skip
+_ROLES = {"available_tools": "tools", "tool_declare": "tools", "chatbot": "assistant", "ai": "assistant"}
 _TEMPLATES = (
-    Template(
-        r"\[(?:AVAILABLE_TOOLS|SYSTEM_PROMPT)\]|\[INST\](?=[^\[]*\[/INST\]\s*\[TOOL_CALLS\])",  # Mistral
-        (
-            (r"\[AVAILABLE_TOOLS\]", _TOOLS),
-            (r"\[SYSTEM_PROMPT\]", "system"),
-            (r"\[INST\]", "user"),
-            (r"\[/INST\]|\[/TOOL_RESULTS\]", "assistant"),
-            (r"\[TOOL_RESULTS\]", "tool"),
-            (r"\[/(?:AVAILABLE_TOOLS|SYSTEM_PROMPT)\]", _NOTHING),
+    Template(  # Mistral
+        re.compile(
+            r"\[(?:AVAILABLE_TOOLS|SYSTEM_PROMPT)\]|\[INST\](?=[^\[]*\[/INST\]\s*\[TOOL_CALLS\]\s*(?:\[\{|\w+\[))"
         ),
-        r"</s>",
-    ),
-    Template(
-        r"(?:(?!<｜User｜>).)*<｜User｜>",  # DeepSeek: the system text has no mark
-        (
-            (r"\A", "system"),
-            (r"<｜User｜>", "user"),
-            (r"<｜Assistant｜>|<｜tool▁output▁end｜>", "assistant"),
-            (r"<｜tool▁output▁begin｜>", "tool"),
+        re.compile(
+            r"(?P<tools>\[AVAILABLE_TOOLS\])|(?P<system>\[SYSTEM_PROMPT\])|(?P<user>\[INST\])"
+            r"|(?P<assistant>\[/INST\]|\[/TOOL_RESULTS\])|(?P<tool>\[TOOL_RESULTS\])"
+            r"|(?P<nobody>\[/(?:AVAILABLE_TOOLS|SYSTEM_PROMPT)\])"
         ),
-        r"<｜tool▁outputs▁(?:begin|end)｜>|<｜(?:begin|end)▁of▁sentence｜>",
+        "</s>",
+        ("assistant",),
     ),
-    Template(
-        r"<\|im_system\|>|<\|im_user\|>",  # Kimi: a tool speaks as a system of its own name
-        (
-            (r"<\|im_system\|>tool_declare<\|im_middle\|>", _TOOLS),
-            (r"<\|im_system\|>system<\|im_middle\|>", "system"),
-            (r"<\|im_system\|>[^<\n]*<\|im_middle\|>(?:## Return of [^\n]*\n)?", "tool"),
-            (r"<\|im_user\|>[^<\n]*<\|im_middle\|>", "user"),
-            (r"<\|im_assistant\|>[^<\n]*<\|im_middle\|>", "assistant"),
+    Template(  # DeepSeek: the system text has no mark but that of the text's begin
+        re.compile(r"(?<=<｜begin▁of▁sentence｜>)(?=.*<｜User｜>)|<｜User｜>", re.S),
+        re.compile(
+            r"(?P<system>\A\s*<｜begin▁of▁sentence｜>)|(?P<user><｜User｜>)"
+            r"|(?P<assistant><｜Assistant｜>|<｜tool▁output▁end｜>(?:<｜tool▁outputs▁end｜>)?)"
+            r"|(?P<tool>(?:<｜tool▁outputs▁begin｜>)?<｜tool▁output▁begin｜>)"
         ),
-        r"<\|im_end\|>",
+        "<｜end▁of▁sentence｜>",
+        ("assistant",),
     ),
-    Template(r"\]~!b\[|\]~b\]", ((r"\]~b\](system|user|ai|tool)\n", ""),), r"\[e~\[|\]~!b\["),  # MiniMax
-    Template(
-        r"<\|start_of_role\|>",  # Granite
-        ((rf"<\|start_of_role\|>({_WORDS})[^<]*<\|end_of_role\|>", ""),),
-        r"<\|end_of_text\|>",
-    ),
-    Template(
-        r"<\|START_OF_TURN_TOKEN\|>",  # Command R: a tool speaks as the system, behind the call
-        (
-            (r"<\|START_OF_TURN_TOKEN\|><\|SYSTEM_TOKEN\|>(?=\s*<results>)", "tool"),
-            (r"<\|START_OF_TURN_TOKEN\|><\|(SYSTEM|USER|CHATBOT)_TOKEN\|>", ""),
+    Template(  # Kimi: a tool speaks as a system of its own name
+        re.compile(r"<\|im_(?:system|user)\|>"),
+        re.compile(
+            r"<\|im_system\|>(?P<tools>tool_declare)<\|im_middle\|>|<\|im_system\|>(?P<system>system)<\|im_middle\|>"
+            r"|<\|im_system\|>(?P<tool>[^<\n]*)<\|im_middle\|>(?:## Return of [^\n]*\n)?"
+            r"|<\|im_(?!end\|)(?:(?P<role>\w+)\|>[^<\n]*<\|im_middle\|>)?"
         ),
-        r"<\|END_OF_TURN_TOKEN\|>",
-    ),
-    Template(r"\[\|(?:system|user)\|\]", ((rf"\[\|({_WORDS})\|\]", ""),), r"\[\|endofturn\|\]"),  # EXAONE
-    Template(
-        r"<SPECIAL_1[01]>",  # Nemotron: a tool speaks as the user
-        ((r"<SPECIAL_11>User\n(?=\s*<TOOL_RESPONSE>)", "tool"), (r"<SPECIAL_1[01]>(System|User|Assistant)\n", "")),
-        r"<SPECIAL_12>",
+        "<|im_end|>",
     ),
     Template(
-        r"<\|header_start\|>",  # Llama 4
-        ((rf"<\|header_start\|>({_WORDS})<\|header_end\|>", ""),),
-        r"<\|(?:eot|eom|end_of_text)\|>",
+        re.compile(r"\]~!b\[|\]~b\]"), re.compile(r"(?:\]~!b\[)?\]~b\](?:(?P<role>\w+)[^\n]*\n)?"), "[e~["
+    ),  # MiniMax
+    Template(  # Granite
+        re.compile(r"<\|start_of_role\|>"),
+        re.compile(r"<\|start_of_role\|>(?:(?P<role>\w+)[^<\n]*<\|end_of_role\|>)?"),
+        "<|end_of_text|>",
     ),
-    Template(
-        r"<start_of_turn>(?=.*<start_function_(?:call|response)>)",  # FunctionGemma
-        (
-            (r"<start_of_turn>(developer|system|user|model)\n", ""),
-            (r"<start_function_response>response:[\w.\-]+", "tool"),
-            (r"<end_function_response>", "assistant"),
+    Template(  # Command R: a tool speaks as the system
+        re.compile(r"<\|START_OF_TURN_TOKEN\|>"),
+        re.compile(
+            r"<\|START_OF_TURN_TOKEN\|>(?:<\|SYSTEM_TOKEN\|>(?P<tool>)(?=\s*(?:<results>|<\|START_TOOL_RESULT\|>))"
+            r"|<\|(?P<role>\w+)_TOKEN\|>)?"
         ),
-        r"<end_of_turn>|<eos>",
+        "<|END_OF_TURN_TOKEN|>",
     ),
-    Template(
-        r"<\|system\|>(?=.*<\|tool\|>\s*\[)",  # Phi-4-mini
-        ((r"<\|(system|user|assistant|tool_response)\|>", ""), (r"<\|tool\|>", _TOOLS), (r"<\|/tool\|>", _NOTHING)),
-        r"<\|end\|>|<\|endoftext\|>",
+    Template(  # EXAONE
+        re.compile(r"\[\|(?:system|user)\|\]"), re.compile(r"\[\|(?!endofturn)(?P<role>\w+)\|\]"), "[|endofturn|]"
+    ),
+    Template(  # Nemotron: a tool speaks as the user
+        re.compile(r"<SPECIAL_1[01]>"),
+        re.compile(r"<SPECIAL_11>(?P<tool>User)\n(?=\s*<TOOL_RESPONSE>)|<SPECIAL_1[01]>(?:(?P<role>\w+)\n)?"),
+        "<SPECIAL_12>",
+    ),
+    Template(  # Llama 4
+        re.compile(r"<\|header_start\|>"),
+        re.compile(r"(?:<\|e[om][tm]\|>\s*)?<\|header_start\|>(?:(?P<role>\w+)<\|header_end\|>)?"),
+        "<|eot|>",
     ),
 )
-_RESULT = re.compile(
-    r"\s*<(tool_response|response|results|result|tool_result|TOOL_RESPONSE)>\s*(.*?)\s*</\1>\s*\Z", re.S
+_AROUND_RESULTS = (
+    *((f"<{tag}>", f"</{tag}>") for tag in ("tool_response", "response", "results", "result", "tool_result")),
+    *(("<TOOL_RESPONSE>", "</TOOL_RESPONSE>"), ("<|START_TOOL_RESULT|>", "<|END_TOOL_RESULT|>")),
 )
+_RESULT_KEYS = {"content": "content", "name": "name", "tool_call_id": "tool_call_id", "call_id": "tool_call_id"}
 
 
 def template_of(text: str, place: int) -> Template | None:
     """The template in which a text is written; place: behind the mark with which any text may begin."""
-    return next((one for one in _TEMPLATES if re.compile(one.start, re.S).match(text, place)), None)
+    return next((one for one in _TEMPLATES if one.start.match(text, place)), None)
 
 
-def turns_of(template: Template, text: str) -> list[Turn]:
-    """The turns of a text; declared tools are a turn of the role `tools`."""
-    marks = re.compile("|".join(f"(?P<m{number}>{mark})" for number, (mark, _) in enumerate(template.roles)))
-    found = list(marks.finditer(text))
-    ends = [one.start() for one in found[1:]] + [len(text)]
+def turns_of(template: Template, text: str, place: int) -> list[Turn]:
+    """The turns of a text from `place` on; declared tools are a turn of the role `tools`. [] where the text is in no
+    template."""
+    marks = list(template.mark.finditer(text))
+    ends = [one.start() for one in marks[1:]] + [len(text)]
+    roles = list(map(_role, marks))
+    said = [_said(template, role, text[one.end() : end]) for one, role, end in zip(marks, roles, ends, strict=True)]
+    spoken = [(role, words) for role, words in zip(roles, said, strict=True) if words]
+    twice = any(first == then and first in ("user", "assistant") for first, then in pairwise(roles))
+    if not marks or marks[0].start() > place or twice or any(role == "nobody" for role, _ in spoken):
+        return []
     turns: list[Turn] = []
-    for mark, end in zip(found, ends, strict=True):
-        role = _role(template, mark)
-        said = re.sub(template.ends, "", text[mark.end() : end]).strip()
-        if role and said:
-            turns += _results(said) if role == "tool" else [{"role": role, "content": said}]
+    for role, words in spoken:
+        turns += _results(words) if role == "tool" else [{"role": role, "content": words}]
     return turns
 
 
-def _role(template: Template, mark: re.Match[str]) -> str:
-    """The role that the mark has, or that stands in it."""
-    number = next(int(name[1:]) for name, found in mark.groupdict().items() if found is not None)
-    pattern, role = template.roles[number]
-    named = re.compile(pattern).match(mark.group()) if role == _NOTHING else None
-    word = named[1].lower() if named is not None and named.re.groups else role
+def _role(mark: re.Match[str]) -> str:
+    group = mark.lastgroup or "unnamed"
+    word = mark[group].lower() if group == "role" else group
     return _ROLES.get(word, word)
+
+
+def _said(template: Template, role: str, text: str) -> str:
+    said = text.strip()
+    return said if template.closed and role not in template.closed else said.removesuffix(template.end).strip()
 
 
 def _results(said: str) -> list[Turn]:
     """What tools gave, without the tags or the JSON around it."""
-    inner = _RESULT.fullmatch(said)
-    text = inner[2] if inner else said
+    around = next(((first, last) for first, last in _AROUND_RESULTS if said.startswith(first)), ("", ""))
+    text = said.removeprefix(around[0]).removesuffix(around[1]).strip() if said.endswith(around[1]) else said
     try:
         value = json.loads(text)
     except ValueError:
         return [{"role": "tool", "content": text}]
     items = value if isinstance(value, list) else [value]
-    if not items or not all(isinstance(item, dict) and "content" in item for item in items):
+    if not items or not all(
+        isinstance(item, dict) and "content" in item and item.keys() <= _RESULT_KEYS.keys() for item in items
+    ):
         return [{"role": "tool", "content": text}]
-    kept = ("content", "name", "tool_call_id", "call_id")
-    return [
-        {"role": "tool", **{("tool_call_id" if key == "call_id" else key): item[key] for key in kept if key in item}}
-        for item in items
-    ]
+    return [{"role": "tool", **{_RESULT_KEYS[key]: given for key, given in item.items()}} for item in items]

@@ -19,14 +19,15 @@ from swiftagent.trajectory.read_loose import read_loose
 from swiftagent.trajectory.types import Tool
 
 _ACTS = r"(?:search|web_search|wiki_search|crawl_page|visit|browse|code|llm-code|python|execute)"
-_GIVES = r"(?:information|interpreter|result|output|observation|documents|llm-code-output)"
+_GIVES = r"(?:information|interpreter|result|output|observation|llm-code-output)"
+# No two parts of it can match the same space, and what is asked holds no tag of its own: it takes one look.
 _DONE = (
-    rf"<(?P<act>{_ACTS})>\s*(?P<asked>(?:(?!</(?P=act)>).)*?)\s*</(?P=act)>\s*"
-    rf"<(?P<gives>{_GIVES})>\s*(?P<found>.*?)\s*</(?P=gives)>"
+    rf"<(?P<act>{_ACTS})>(?P<asked>(?:(?!</?(?P=act)>).)*)</(?P=act)>\s*"
+    rf"<(?P<gives>{_GIVES})>(?P<found>.*?)</(?P=gives)>"
 )
 _PIECE = re.compile(
     # Reasoning may speak of tags, so it ends at its own closing tag alone.
-    r"<think>\s*(?P<reasoning>.*?)\s*</think>"
+    r"<think>(?P<reasoning>.*?)</think>"
     r"|<(?P<tag>tool_call|function_call|functioncall|obs|tool_response|response)>\s*(?P<body>.*?)\s*"
     r"(?:</(?P=tag)>|(?=<(?:tool_call|functioncall|function_call|obs|think|response)>)|\Z)"
     r"|<\|startofthink\|>\s*(?P<think>.*?)\s*(?:<\|endofthink\|>|\Z)"
@@ -41,7 +42,7 @@ _PIECE = re.compile(
     rf"|{_DONE}",
     re.S,
 )
-_THOUGHT = re.compile(r"<think>.*?</think>", re.S)
+_THOUGHT, _DONE_INSIDE = re.compile(r"<think>.*?</think>", re.S), re.compile(_DONE, re.S)
 # What a tool gave inside the model's own text, exactly: only directly behind what was asked of it.
 _PRINTED_INSIDE, _FOUND_INSIDE = re.compile(r"```\s*\n```output\n"), re.compile(rf"</{_ACTS}>\s*<{_GIVES}>")
 _AROUND_CALLS = re.compile(r"<｜tool▁calls▁(?:begin|end)｜>")
@@ -83,7 +84,7 @@ def read_tag_text(builder: Builder, text: str, calls_follow: bool = False, train
     if "<｜tool▁calls▁" in text:
         text = _AROUND_CALLS.sub("", text)
     if inside := holds_results(text):  # what is done amid the reasoning parts it
-        text = _THOUGHT.sub(lambda told: re.sub(_DONE, r"</think>\g<0><think>", told[0], flags=re.S), text)
+        text = _THOUGHT.sub(lambda thought: _DONE_INSIDE.sub(r"</think>\g<0><think>", thought[0]), text)
     place = 0
     for found in _PIECE.finditer(text):
         kind = found["tag"] or str(found.lastgroup)
@@ -103,18 +104,18 @@ def _read_piece(builder: Builder, found: re.Match[str], kind: str, trained: bool
     body = found[str(found.lastgroup)]
     match kind:
         case "reasoning":
-            builder.thought(body, trained=trained)
+            builder.thought(body.strip(), trained=trained)
         case "response":
             builder.answer(body, trained)
         case "obs" | "tool_response" | "exec":
             builder.result(_unfenced(body) if kind == "exec" else body)
         case "printed" | "found":  # code and what it printed, or a search and what it found
-            code = found["code"] if kind == "printed" else _unfenced(found["asked"])
-            name = found["act"] or "code"
-            called = (name, {"query" if "search" in name else "input": found["asked"]})
+            name, asked = found["act"] or "code", (found["asked"] or "").strip()
+            code = found["code"] if kind == "printed" else _unfenced(asked)
+            called = (name, {"query" if "search" in name else "input": asked})
             is_code = name in ("code", "llm-code", "python", "execute")
             builder.call(*(("python", {"code": code}) if is_code else called), trained=trained)
-            builder.result(body)
+            builder.result(body.strip() if kind == "found" else body)
         case "given":
             builder.call(found["named"], _unfenced(body), trained=trained)
         case _:

@@ -4,6 +4,7 @@ that the next turn answers, turns with a recipient, gateways' logs, results and 
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -77,9 +78,6 @@ PROMPTS = {
     "llama 4": "<|begin_of_text|><|header_start|>user<|header_end|>\n\nOslo?<|eot|><|header_start|>assistant"
     '<|header_end|>\n\n[weather(city="Oslo")]<|eot|><|header_start|>ipython<|header_end|>\n\n3C<|eot|>'
     "<|header_start|>assistant<|header_end|>\n\nIt is 3C.<|eot|>",
-    "functiongemma": "<bos><start_of_turn>user\nOslo?<end_of_turn>\n<start_of_turn>model\n"
-    "<start_function_call>call:weather{city:<escape>Oslo<escape>}<end_function_call>"
-    "<start_function_response>response:weather{3C}<end_function_response>It is 3C.<end_of_turn>\n",
     "harmony": "<|start|>user<|message|>Oslo?<|end|><|start|>assistant to=functions.weather"
     '<|channel|>commentary json<|message|>{"city": "Oslo"}<|call|>'
     "<|start|>functions.weather to=assistant<|channel|>commentary<|message|>3C<|end|><|start|>assistant"
@@ -90,16 +88,91 @@ PROMPTS = {
 @pytest.mark.parametrize("name", PROMPTS)
 def test_a_prompt_in_a_familys_template_is_a_conversation(name: str) -> None:
     text = PROMPTS[name].replace("@CALL@", JSON_CALL).replace("@TOOLS@", json.dumps([TOOL]))
-    result = Observation("{3C}" if name == "functiongemma" else "3C", "c0")
-    assert read({"text": text}, "chat-text") == (*RUN[:2], result, END)
+    assert read({"text": text}, "chat-text") == RUN
 
 
-def test_tools_and_system_of_a_prompt_are_declared() -> None:
-    head = f"<|system|>Be brief.<|tool|>{json.dumps([TOOL['function']])}<|/tool|><|end|><|user|>Oslo?<|end|>"
-    text = f"{head}<|assistant|><|tool_call|>[{JSON_CALL}]<|/tool_call|><|end|><|tool_response|>3C<|end|>"
-    found = trajectory({"text": f"{text}<|assistant|>It is 3C.<|end|>"}, "chat-text")
-    assert found.events == (System("Be brief."), *RUN)
-    assert [(tool.name, tool.description) for tool in found.tools] == [("weather", "tells it")]
+UNKNOWN = {
+    "llama 4": "<|header_start|>user<|header_end|>\n\nHi<|eot|><|header_start|>assistant<|header_end|>\n\nLook.<|eot|>"
+    "<|header_start|>gadget<|header_end|>\n\n3C<|eot|><|header_start|>assistant<|header_end|>\n\nSo.<|eot|>",
+    "nemotron": "<SPECIAL_11>User\nHi\n<SPECIAL_11>Assistant\nLook.\n"
+    "<SPECIAL_11>Gadget\n3C\n<SPECIAL_11>Assistant\nSo.\n",
+    "minimax": "]~!b[]~b]user\nHi[e~[\n]~b]ai\nLook.[e~[\n]~b]gadget\n3C[e~[\n]~b]ai\nSo.[e~[",
+    "exaone": "[|user|]Hi[|endofturn|]\n[|assistant|]Look.[|endofturn|]\n[|gadget|]3C[|endofturn|]\n[|assistant|]So.",
+    "kimi": "<|im_user|>user<|im_middle|>Hi<|im_end|><|im_assistant|>assistant<|im_middle|>Look.<|im_end|>"
+    "<|im_gadget|>x<|im_middle|>3C<|im_end|><|im_assistant|>assistant<|im_middle|>So.<|im_end|>",
+    "granite": "<|start_of_role|>user<|end_of_role|>Hi<|end_of_text|>\n<|start_of_role|>assistant<|end_of_role|>Look."
+    "<|end_of_text|>\n<|start_of_role|>gadget<|end_of_role|>3C<|end_of_text|>\n"
+    "<|start_of_role|>assistant<|end_of_role|>So.",
+    "command r": "<|START_OF_TURN_TOKEN|><|USER_TOKEN|>Hi<|END_OF_TURN_TOKEN|><|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|>"
+    "Look.<|END_OF_TURN_TOKEN|><|START_OF_TURN_TOKEN|><|GADGET_TOKEN|>3C<|END_OF_TURN_TOKEN|><|START_OF_TURN_TOKEN|>"
+    "<|CHATBOT_TOKEN|>So.<|END_OF_TURN_TOKEN|>",
+}
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_a_turn_of_a_role_that_nobody_knows_is_refused(name: str) -> None:
+    assert refused({"text": UNKNOWN[name]}) == "unknown-role"
+
+
+def test_what_a_tool_gave_command_r7b_is_its_result() -> None:
+    text = (
+        "<|START_OF_TURN_TOKEN|><|USER_TOKEN|>Oslo?<|END_OF_TURN_TOKEN|><|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|>"
+        '<|START_ACTION|>[{"tool_call_id": "0", "tool_name": "weather", "parameters": {"city": "Oslo"}}]<|END_ACTION|>'
+        "<|END_OF_TURN_TOKEN|><|START_OF_TURN_TOKEN|><|SYSTEM_TOKEN|><|START_TOOL_RESULT|>3C<|END_TOOL_RESULT|>"
+        "<|END_OF_TURN_TOKEN|><|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|>It is 3C.<|END_OF_TURN_TOKEN|>"
+    )
+    assert read({"text": text}, "chat-text") == RUN
+
+
+def test_gemmas_tool_speaks_in_a_turn_of_its_own() -> None:
+    text = (
+        "<start_of_turn>user\nOslo?<end_of_turn>\n<start_of_turn>model\n<start_function_call>call:weather"
+        "{city:<escape>Oslo<escape>}<end_function_call><end_of_turn>\n<start_of_turn>tool\n3C<end_of_turn>\n"
+        "<start_of_turn>model\nIt is 3C.<end_of_turn>\n"
+    )
+    assert read({"text": text}, "chat-text") == RUN
+    said = "It ends on <end_function_response> there."
+    mention = f"<start_of_turn>user\nWhy?<end_of_turn>\n<start_of_turn>model\n{said}<end_of_turn>\n"
+    assert read({"text": mention}, "chat-text")[-1] == Answer(said)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[SYSTEM_PROMPT]S[/SYSTEM_PROMPT]Lost.[INST]Hi[/INST]So.</s>",
+        "Lost. [INST]Hi[/INST][TOOL_CALLS][]</s>",
+        "A page on <｜User｜>What?<｜Assistant｜> and more",
+        "<|im_user|>user<|im_middle|>Hi<|im_assistant|>x<|im_middle|>What?<|im_assistant|>assistant<|im_middle|>So.",
+    ],
+)
+def test_a_text_with_words_outside_its_turns_is_no_prompt(text: str) -> None:
+    assert refused({"text": text}) == "unknown-format"
+
+
+def test_a_mark_of_html_stays_in_what_is_said() -> None:
+    text = "[SYSTEM_PROMPT]S[/SYSTEM_PROMPT][INST]Is <s>old</s>[/INST]Use <s>x</s> tags.</s>"
+    assert read({"text": text}, "chat-text")[1:] == (Question("Is <s>old</s>"), Answer("Use <s>x</s> tags."))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Human: What is <｜User｜> and <｜Assistant｜>?\n\nAssistant: Marks.",
+        "<|im_start|>user\nWhat is <｜User｜> and <｜Assistant｜>?<|im_end|>\n<|im_start|>assistant\nMarks.<|im_end|>",
+        "### Human: What is <｜User｜> and <｜Assistant｜>?\n### Assistant: Marks.",
+    ],
+)
+def test_a_mark_that_somebody_speaks_of_begins_no_turn(text: str) -> None:
+    assert read({"text": text}, "chat-text") == (Question("What is <｜User｜> and <｜Assistant｜>?"), Answer("Marks."))
+
+
+def test_objects_in_a_system_text_are_no_tools_and_hide_nothing() -> None:
+    system = 'Products: [{"name": "Chair", "description": "A chair"}]\nAnswer in French.'
+    text = (
+        f"<|im_start|>system\n{system}<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nOui.<|im_end|>"
+    )
+    found = trajectory({"text": text}, "chat-text")
+    assert found.events[0] == System(system) and not found.tools
 
 
 def acted(action: str, answer: str, last: str = "It is 3C.") -> dict[str, Any]:
@@ -107,8 +180,8 @@ def acted(action: str, answer: str, last: str = "It is 3C.") -> dict[str, Any]:
     return {"messages": [*turns, {"role": "assistant", "content": last}]}
 
 
-MCP = '<use_mcp_tool>\n<server_name>s</server_name>\n<tool_name>weather</tool_name>\n<arguments>\n{"city": "Oslo"}\n'
-COMMANDS = '{"analysis": "Empty.", "plan": "List.", "commands": [{"keystrokes": "ls\\n", "duration": 0.1}]}'
+COMMANDS = '{"analysis": "Empty.", "plan": "List.", "commands": [{"keystrokes": "ls\\n", "duration": 0.1}]'
+COMMANDS += ', "reflection": "Fine."}'
 
 
 @pytest.mark.parametrize(
@@ -117,7 +190,6 @@ COMMANDS = '{"analysis": "Empty.", "plan": "List.", "commands": [{"keystrokes": 
         (acted("Look.\n\n```\nls\n```", "OBSERVATION:\n3C"), ("bash", {"command": "ls"})),
         (acted("Look.\n```python\nf(1)\n```", "Execution result: \n3C"), ("python", {"code": "f(1)"})),
         (acted("Look.\n```python\nf(1)\n```", "Code Execution Result: 3C"), ("python", {"code": "f(1)"})),
-        (acted(f"Look.\n{MCP}</arguments>\n</use_mcp_tool>", "3C"), ("weather", GIVEN)),
         (acted("Look.\n<search>x</search>", "<information>3C</information>"), ("search", {"query": "x"})),
         (
             acted("Look.\n<|begin_of_query|>x<|end_of_query|>", "<|begin_of_documents|>3C<|end_of_documents|>"),
@@ -132,21 +204,29 @@ def test_what_answers_an_action_at_the_end_of_a_turn_is_its_result(row: dict[str
 
 def test_commands_as_json_are_calls() -> None:
     done = '{"analysis": "Done.", "plan": "End.", "commands": [], "task_complete": true}'
-    events = read(acted(COMMANDS, "3C", done), "acted-turns")
-    said = Thought("Analysis: Empty.\nPlan: List.", said=True)
-    assert events[1:4] == (said, Call("bash_command", {"keystrokes": "ls\n", "duration": 0.1}, "c0"), RESULT)
+    shown = "New Terminal Output:\na.py"
+    row = acted(f"<think>Hm.</think>{COMMANDS}", shown, done)
+    events = read(row, "acted-turns")
+    said = Thought("Analysis: Empty.\nPlan: List.\nReflection: Fine.", said=True)
+    call = Call("bash_command", {"keystrokes": "ls\n", "duration": 0.1}, "c0")
+    assert events[1:5] == (Thought("Hm."), said, call, Observation(shown, "c0"))
     assert events[-1] == Call("mark_task_complete", {}, "c1")
 
 
-def test_every_turn_behind_a_command_of_a_coding_run_is_its_output() -> None:
-    turns = [("user", "Fix."), ("ai", "Look.\n```\nls\n```"), ("user", "a.py"), ("ai", "End.\n```\nsubmit\n```")]
-    row = {"instance_id": "x", "trajectory": [{"role": role, "text": text} for role, text in turns]}
-    calls = [event for event in read(row, "acted-turns") if type(event) in (Call, Observation)]
-    assert calls == [
-        Call("bash", {"command": "ls"}, "c0"),
-        Observation("a.py", "c0"),
-        Call("bash", {"command": "submit"}, "c1"),
-    ]
+def test_an_action_that_nothing_answers_stays_text_behind_one_that_something_does() -> None:
+    code = "Here it is:\n```python\nf(2)\n```"
+    row = acted("Look.\n```python\nf(1)\n```", "Execution result: 3C", code)
+    more = [{"role": "user", "content": "Thanks! And sorted?"}, {"role": "assistant", "content": code}]
+    events = read({"messages": [*row["messages"], *more]}, "acted-turns")
+    assert events[2:] == (
+        *(Call("python", {"code": "f(1)"}, "c0"), RESULT),
+        *(Answer(code), Question("Thanks! And sorted?"), Answer(code)),
+    )
+
+
+def test_calls_in_tags_beside_a_fence_are_the_calls() -> None:
+    row = acted(f"<tool_call>{JSON_CALL}</tool_call>\n```python\nf()\n```", "OBSERVATION: 3C")
+    assert Call("weather", GIVEN, "c0") in read(row, "hermes")
 
 
 @pytest.mark.parametrize(
@@ -154,7 +234,12 @@ def test_every_turn_behind_a_command_of_a_coding_run_is_its_output() -> None:
     [
         ("Use this:\n```python\nf(1)\n```", "Thanks! And now?"),
         ("The tag <search>x</search>", "What is it for?"),
-        ('Send {"commands": [{"keystrokes": "ls"}]} to it, or nothing.', "Why?"),
+        ("Use <code>x</code>", "<output>err</output> is what I get, why?"),
+        ("The tag <search>x</search>", "<result> is what then?"),
+        ("```python\nf()\n```", "Observation: there is no docstring. Please add one."),
+        ('{"commands": [{"keystrokes": "ls"}]}', "Thanks, explain."),
+        ('Send {"commands": [{"keystrokes": "ls"}]} }', "New Terminal Output:\nx"),
+        ("<use_mcp_tool><tool_name>w</tool_name><arguments>{}</arguments></use_mcp_tool>", "Thanks, what is it?"),
     ],
 )
 def test_code_and_tags_that_nothing_answers_stay_text(action: str, answer: str) -> None:
@@ -183,6 +268,25 @@ def test_code_and_what_it_printed_in_one_text_are_a_call_and_its_result(code: st
     text = f"Look.\n<{code}>\nf(1)\n</{code}>\n<{output}>\n3C\n</{output}>\nIt is 3C."
     events = read({"messages": [ASKED, {"role": "assistant", "content": text}]}, "hermes")
     assert events[2:] == (Call("python", {"code": "f(1)"}, "c0"), RESULT, END)
+
+
+@pytest.mark.parametrize(
+    ("action", "answer"),
+    [
+        ("<search>x</search>", "<result>a" + " " * 5000 + "b"),
+        ("<search>" + " " * 5000 + "x</b>", "<result>x</result>"),
+        ("<search>" * 5000 + "</b>", "<result>x</result>"),
+        ("<use_mcp_tool><tool_name>a</tool_name><arguments>" * 2000 + "</use_mcp_tool>", "Hm"),
+        ("```a\n" * 5001 + "```", "EXECUTION RESULT" + " " * 5000 + "x"),
+        ("<think>" + "<search>" * 5000 + "</think><search>x</search><result>y</result>", "Hm"),
+        ("<think><search>" + " " * 5000 + "a</think><search>x</search><result>y</result>", "Hm"),
+        ("<search>" + " " * 5000 + "a</b><search>x</search><result>y</result>", "Hm"),
+    ],
+)
+def test_long_texts_of_tags_and_spaces_take_no_time(action: str, answer: str) -> None:
+    began = time.process_time()
+    list(read_trajectories([Row(acted(action, answer), "x:1")], Policy(), Ledger(), [].append))
+    assert time.process_time() - began < 2
 
 
 def test_an_example_in_xml_is_not_run_as_code() -> None:
