@@ -31,7 +31,7 @@ _ROLES = {"available_tools": "tools", "tool_declare": "tools", "chatbot": "assis
 _TEMPLATES = (
     Template(  # Mistral
         re.compile(
-            r"\[(?:AVAILABLE_TOOLS|SYSTEM_PROMPT)\]|\[INST\](?=[^\[]*\[/INST\]\s*\[TOOL_CALLS\]\s*(?:\[\{|\w+\[))"
+            r"\[(?:AVAILABLE_TOOLS|SYSTEM_PROMPT)\]|\[INST\](?=.*\[/INST\]\s*\[TOOL_CALLS\]\s*(?:\[\{|\w+\[))"
         ),
         re.compile(
             r"(?P<tools>\[AVAILABLE_TOOLS\])|(?P<system>\[SYSTEM_PROMPT\])|(?P<user>\[INST\])"

@@ -18,7 +18,7 @@ from swiftagent.formats.reading.tools import Declared, read_tools, types_of
 from swiftagent.trajectory.read_loose import read_loose
 from swiftagent.trajectory.types import Tool
 
-_ACTS = r"(?:search|web_search|wiki_search|crawl_page|visit|browse|code|llm-code|python|execute)"
+_ACTS = r"(?:search|web_search|wiki_search|crawl_page|code|llm-code|python|execute)"
 _GIVES = r"(?:information|interpreter|result|output|observation|llm-code-output)"
 # No two parts of it can match the same space, and what is asked holds no tag of its own: it takes one look.
 _DONE = (
