@@ -31,6 +31,8 @@ SAMPLE = {
 _READ_BY_TURNS = frozenset(("openai", "sharegpt", "hermes"))
 _QUERY = "query|>"
 
+_TEXTS = frozenset(("text", "None"))  # the types of blocks that are text
+
 # What stands at the end of every action.
 _ENDS = ("```", ">", "}")
 
@@ -120,8 +122,8 @@ def _commanded(text: str) -> Acted | None:
     calls: list[RawCall] = [("bash_command", one, None) for one in commands]
     if value.get("task_complete") in (True, "true"):
         calls.append(("mark_task_complete", {}, None))
-    beside = ((key, given) for key, given in value.items() if key not in ("commands", "task_complete") and given)
-    said = "\n".join(f"{key.capitalize()}: {as_text(given)}" for key, given in beside)
+    words = ((key, text) for key, text in value.items() if key not in ("commands", "task_complete") and text)
+    said = "\n".join(f"{key.capitalize()}: {as_text(text)}" for key, text in words)
     return Acted(f"{thought}{close}{said}", calls) if calls else None
 
 
@@ -140,7 +142,7 @@ def _form_of(row: Any) -> Form | None:
     view = view_of(row)
     if view.format not in _READ_BY_TURNS or view.calls or view.tag not in ("", _QUERY):
         return None
-    if not view.ends_on_mark and view.blocks.isdisjoint(("text", "None")):
+    if not view.blocks <= _TEXTS or not (view.ends_on_mark or view.blocks):
         return None
     if not any(map(_may_act, view.messages)):
         return None
@@ -203,8 +205,8 @@ def parse(row: Any) -> Trajectory:
         waits = action is not None
     if form is not None:
         turns[-1] = _unwrapped(turns[-1])
-    beside = row if type(row) is dict else {}
-    return read_turns(turns, beside, **({"tools": tools} if (tools := tools_field(beside)) else {}))
+    fields = row if type(row) is dict else {}
+    return read_turns(turns, fields, **({"tools": tools} if (tools := tools_field(fields)) else {}))
 
 
 def _as_calls(turn: dict[str, Any], action: Acted) -> dict[str, Any]:

@@ -30,9 +30,7 @@ class Template(NamedTuple):
 _ROLES = {"available_tools": "tools", "tool_declare": "tools", "chatbot": "assistant", "ai": "assistant"}
 _TEMPLATES = (
     Template(  # Mistral
-        re.compile(
-            r"\[(?:AVAILABLE_TOOLS|SYSTEM_PROMPT)\]|\[INST\](?=.*\[/INST\]\s*\[TOOL_CALLS\]\s*(?:\[\{|\w+\[))"
-        ),
+        re.compile(r"\[(?:AVAILABLE_TOOLS|SYSTEM_PROMPT)\]|\[INST\](?=.*\[/INST\]\s*\[TOOL_CALLS\]\s*(?:\[\{|\w+\[))"),
         re.compile(
             r"(?P<tools>\[AVAILABLE_TOOLS\])|(?P<system>\[SYSTEM_PROMPT\])|(?P<user>\[INST\])"
             r"|(?P<assistant>\[/INST\]|\[/TOOL_RESULTS\])|(?P<tool>\[TOOL_RESULTS\])"
@@ -110,7 +108,7 @@ def turns_of(template: Template, text: str, place: int) -> list[Turn]:
     roles = list(map(_role, marks))
     said = [_said(template, role, text[one.end() : end]) for one, role, end in zip(marks, roles, ends, strict=True)]
     spoken = [(role, words) for role, words in zip(roles, said, strict=True) if words]
-    twice = any(first == then and first in ("user", "assistant") for first, then in pairwise(roles))
+    twice = any(first == then and first in ("user", "assistant") for (first, _), (then, _) in pairwise(spoken))
     if not marks or marks[0].start() > place or twice or any(role == "nobody" for role, _ in spoken):
         return []
     turns: list[Turn] = []

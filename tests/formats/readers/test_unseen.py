@@ -224,6 +224,13 @@ def test_an_action_that_nothing_answers_stays_text_behind_one_that_something_doe
     )
 
 
+def test_an_image_beside_what_was_printed_is_counted() -> None:
+    printed = [{"type": "text", "text": "Execution result: 3C"}, {"type": "image_url", "image_url": {"url": "a.png"}}]
+    row = acted("Look.\n```python\nf(1)\n```", "")
+    row["messages"][2]["content"] = printed
+    assert "media-left-out" in trajectory(row, "openai").repairs
+
+
 def test_calls_in_tags_beside_a_fence_are_the_calls() -> None:
     row = acted(f"<tool_call>{JSON_CALL}</tool_call>\n```python\nf()\n```", "OBSERVATION: 3C")
     assert Call("weather", GIVEN, "c0") in read(row, "hermes")
