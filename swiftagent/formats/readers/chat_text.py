@@ -154,7 +154,7 @@ def parse(row: Any) -> Trajectory:
     if text is None:
         raise RowError("not-a-conversation", "no text with the marks of a chat template")
     turns, tools = _declared(turns_in(text))
-    return read_turns(turns, row, **({"tools": tools} if tools and not tools_field(row) else {}))
+    return read_turns(turns, row, tools=tools) if tools and not tools_field(row) else read_turns(turns, row)
 
 
 def _declared(turns: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[Any]]:

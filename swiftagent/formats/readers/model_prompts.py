@@ -18,26 +18,28 @@ Turn = dict[str, Any]
 
 class Template(NamedTuple):
     """A family's marks: `start` is how its prompts begin, `mark` begins a turn. The group of `mark` is named for the
-    role, or is `role` and holds it; a mark without a group is one of a role that nobody knows. `end` closes the turns
-    of `closed`, () for every role."""
+    role, or is `role` and holds it; a mark without a group is one of a role that nobody knows. `end` closes a turn;
+    where it is no control token, one of the model alone, and it may stand in a text."""
 
     start: re.Pattern[str]
     mark: re.Pattern[str]
     end: str
-    closed: tuple[str, ...] = ()
+    is_token: bool = True
 
 
 _ROLES = {"available_tools": "tools", "tool_declare": "tools", "chatbot": "assistant", "ai": "assistant"}
 _TEMPLATES = (
     Template(  # Mistral
-        re.compile(r"\[(?:AVAILABLE_TOOLS|SYSTEM_PROMPT)\]|\[INST\](?=.*\[/INST\]\s*\[TOOL_CALLS\]\s*(?:\[\{|\w+\[))"),
+        re.compile(
+            r"\[(?:AVAILABLE_TOOLS|SYSTEM_PROMPT)\]|\[INST\](?=.*\[/INST\]\s*\[TOOL_CALLS\]\s*(?:\[\{|\w+\[))", re.S
+        ),
         re.compile(
             r"(?P<tools>\[AVAILABLE_TOOLS\])|(?P<system>\[SYSTEM_PROMPT\])|(?P<user>\[INST\])"
             r"|(?P<assistant>\[/INST\]|\[/TOOL_RESULTS\])|(?P<tool>\[TOOL_RESULTS\])"
             r"|(?P<nobody>\[/(?:AVAILABLE_TOOLS|SYSTEM_PROMPT)\])"
         ),
         "</s>",
-        ("assistant",),
+        is_token=False,
     ),
     Template(  # DeepSeek: the system text has no mark but that of the text's begin
         re.compile(r"(?<=<｜begin▁of▁sentence｜>)(?=.*<｜User｜>)|<｜User｜>", re.S),
@@ -47,7 +49,6 @@ _TEMPLATES = (
             r"|(?P<tool>(?:<｜tool▁outputs▁begin｜>)?<｜tool▁output▁begin｜>)"
         ),
         "<｜end▁of▁sentence｜>",
-        ("assistant",),
     ),
     Template(  # Kimi: a tool speaks as a system of its own name
         re.compile(r"<\|im_(?:system|user)\|>"),
@@ -109,7 +110,8 @@ def turns_of(template: Template, text: str, place: int) -> list[Turn]:
     said = [_said(template, role, text[one.end() : end]) for one, role, end in zip(marks, roles, ends, strict=True)]
     spoken = [(role, words) for role, words in zip(roles, said, strict=True) if words]
     twice = any(first == then and first in ("user", "assistant") for (first, _), (then, _) in pairwise(spoken))
-    if not marks or marks[0].start() > place or twice or any(role == "nobody" for role, _ in spoken):
+    outside = any(role == "nobody" or (template.is_token and template.end in words) for role, words in spoken)
+    if not marks or marks[0].start() > place or twice or outside:
         return []
     turns: list[Turn] = []
     for role, words in spoken:
@@ -125,7 +127,7 @@ def _role(mark: re.Match[str]) -> str:
 
 def _said(template: Template, role: str, text: str) -> str:
     said = text.strip()
-    return said if template.closed and role not in template.closed else said.removesuffix(template.end).strip()
+    return said.removesuffix(template.end).strip() if template.is_token or role == "assistant" else said
 
 
 def _results(said: str) -> list[Turn]:
@@ -134,7 +136,7 @@ def _results(said: str) -> list[Turn]:
     text = said.removeprefix(around[0]).removesuffix(around[1]).strip() if said.endswith(around[1]) else said
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return [{"role": "tool", "content": text}]
     items = value if isinstance(value, list) else [value]
     if not items or not all(
