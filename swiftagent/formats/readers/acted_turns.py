@@ -46,7 +46,7 @@ class Acted(NamedTuple):
     calls: list[RawCall]
 
 
-class Form(NamedTuple):
+class ActionForm(NamedTuple):
     """A way to write actions: the action at the end of a text, and what a text that answers one gives; None where the
     text is not one. ends: whether an action may be the last turn."""
 
@@ -131,14 +131,14 @@ def _shown(text: str) -> str | None:
     return text if _SCREEN.match(text) else None
 
 
-_FORMS = (Form(_commanded, _shown, ends=True), Form(_searched, _found), Form(_fenced, _printed))
+_FORMS = (ActionForm(_commanded, _shown, ends=True), ActionForm(_searched, _found), ActionForm(_fenced, _printed))
 
 
 def looks_like(row: Any) -> bool:
     return _form_of(row) is not None
 
 
-def _form_of(row: Any) -> Form | None:
+def _form_of(row: Any) -> ActionForm | None:
     view = view_of(row)
     if view.format not in _READ_BY_TURNS or view.calls or view.tag not in ("", _QUERY):
         return None
@@ -166,7 +166,7 @@ def _is_tagged(turn: dict[str, Any]) -> bool:
     return any(tag in text for tag in TAGS if tag != _QUERY)
 
 
-def _action(form: Form, messages: list[Any], place: int) -> Acted | None:
+def _action(form: ActionForm, messages: list[Any], place: int) -> Acted | None:
     """The action of a turn, where the next turn answers it."""
     if _kind(messages[place]) != "assistant" or not _may_act(messages[place]):
         return None
@@ -175,7 +175,7 @@ def _action(form: Form, messages: list[Any], place: int) -> Acted | None:
     return form.action(_text(messages[place])) if answered else None
 
 
-def _given(form: Form, turn: dict[str, Any]) -> str | None:
+def _given(form: ActionForm, turn: dict[str, Any]) -> str | None:
     """What a turn gives that answers an action; None where it does not."""
     kind, text = _kind(turn), _text(turn)
     given = form.result(text) if kind in ("user", "result") else None
