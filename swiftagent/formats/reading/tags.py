@@ -18,7 +18,7 @@ from swiftagent.formats.reading.tools import Declared, read_tools, types_of
 from swiftagent.trajectory.read_loose import read_loose
 from swiftagent.trajectory.types import Tool
 
-_ACTS = r"(?:search|web_search|wiki_search|crawl_page|code|llm-code|python|execute)"
+_ACTS = r"(?:search|web_search|wiki_search|code|llm-code|python|execute)"
 _GIVES = r"(?:information|interpreter|result|output|observation|llm-code-output)"
 # No two parts of it can match the same space, and what is asked holds no tag of its own: it takes one look.
 _DONE = (
@@ -112,9 +112,8 @@ def _read_piece(builder: Builder, found: re.Match[str], kind: str, trained: bool
         case "printed" | "found":  # code and what it printed, or a search and what it found
             name, asked = found["act"] or "code", (found["asked"] or "").strip()
             code = found["code"] if kind == "printed" else _unfenced(asked)
-            called = (name, {"query" if "search" in name else "input": asked})
-            is_code = name in ("code", "llm-code", "python", "execute")
-            builder.call(*(("python", {"code": code}) if is_code else called), trained=trained)
+            called = (name, {"query": asked}) if "search" in name else ("python", {"code": code})
+            builder.call(*called, trained=trained)
             builder.result(body.strip() if kind == "found" else body)
         case "given":
             builder.call(found["named"], _unfenced(body), trained=trained)

@@ -298,8 +298,13 @@ def test_long_texts_of_tags_and_spaces_take_no_time(action: str, answer: str) ->
     assert time.process_time() - began < 2
 
 
-def test_an_example_in_xml_is_not_run_as_code() -> None:
-    text = "It sends <status_code>200</status_code>\n<result>3C</result> back."
+@pytest.mark.parametrize(
+    "example",
+    ["<status_code>200</status_code>\n<result>3C</result>", "<search>q</search>\n<documents>\n3C\n</documents>"]
+    + ["<visit>p</visit><result>3C</result>"],
+)
+def test_an_example_in_xml_is_not_run_as_code(example: str) -> None:
+    text = f"It sends {example} back."
     assert refused({"messages": [ASKED, {"role": "assistant", "content": text}]}) == "unread-result"
 
 
