@@ -7,7 +7,8 @@ import re
 from typing import Any
 
 from swiftagent.errors import RowError
-from swiftagent.formats.readers import gemini, langchain, responses, typed_parts
+from swiftagent.formats.readers import bedrock, gemini, langchain, responses, typed_parts
+from swiftagent.formats.reading.calls import is_call_value
 from swiftagent.formats.reading.delegate import are_turns, read_turns
 from swiftagent.formats.reading.view import tools_field
 from swiftagent.trajectory.read_loose import read_loose
@@ -21,10 +22,24 @@ SAMPLE = {
     "request": {"model": "m", "messages": [{"role": "user", "content": "Oslo?"}]},
     "response": {"choices": [{"message": {"role": "assistant", "content": "The capital of Norway."}}]},
 }
-_ASKED = ("request", "input", "prompt", "query", "inputs", "responses_create_params", "request_body", "item")
-_ANSWERED = ("response", "output", "completion", "choices", "outputs", "sampled", "response_body", "sample")
+_ASKED = (
+    *("request", "input", "prompt", "query", "inputs", "responses_create_params", "request_body", "item"),
+    *("reqPayload", "requestBody", "prompt_input", "params", "kwargs"),
+)
+_ANSWERED = (
+    *("response", "output", "completion", "choices", "outputs", "sampled", "response_body", "sample"),
+    *("respPayload", "responseBody", "prompt_output", "result", "return_value"),
+    *("model_response", "assistant_response", "generation", "prediction", "reply"),
+)
+# What logs wrap around the body of a request or a response.
+_BODIES = ("body", "__data__", "inputBodyJson", "outputBodyJson")
+# Where the tools of a request are kept apart from it.
+_SETTINGS = ("model_parameters", "optional_params", "invocation_params", "extra", "metadata")
 # Beside `messages` that end before the model speaks, these hold what it said.
-_BESIDE_MESSAGES = ("response", "completion", "choices", "output", "chosen_response", "answer")
+_BESIDE_MESSAGES = (
+    *("response", "completion", "choices", "output", "chosen_response", "answer", "model_response"),
+    *("assistant_response", "generation", "prediction", "reply"),
+)
 
 # What a JSON text holds that is more than a result or an answer in JSON.
 _TOLD = re.compile(r'"(?:role|toolCallId)"|"type"\s*:\s*"function_call"')
@@ -36,24 +51,32 @@ def looks_like(row: Any) -> bool:
     return type(row) is dict and _asked(row) is not None and _answered(row) is not None
 
 
+def reads(row: Any) -> frozenset[str]:
+    """The keys that are asked for turns, and the one that holds the answer."""
+    return KEYS | {_answer_key(row)} if type(row) is dict else KEYS
+
+
+def _answer_key(row: dict[str, Any]) -> str:
+    return next((key for key in (*_ANSWERED, "chosen_response", "answer") if row.get(key)), "messages")
+
+
 def _asked_in_messages(row: dict[str, Any]) -> dict[str, Any] | None:
     """Messages that end before the model speaks, beside what it said; tools may stand under model_parameters."""
-    turns = row.get("messages")
+    turns = _inner(row.get("messages"))
     if not isinstance(turns, list) or not turns or not any(row.get(key) for key in _BESIDE_MESSAGES):
         return None
     last = turns[-1]
     if not are_turns([last]) or last.get("role") in ("assistant", "tool_call"):
         return None
-    inner = row.get("model_parameters")
-    return {**(inner if isinstance(inner, dict) else {}), **row, "messages": turns}
+    return {**row, "messages": turns}
 
 
 def _asked(row: dict[str, Any]) -> dict[str, Any] | None:
     """What was sent: an object with messages."""
     if (found := _asked_in_messages(row)) is not None:
         return found
-    for key in _ASKED:
-        value = _inner(row.get(key))
+    for key in filter(row.get, _ASKED):
+        value = _inner(row[key])
         turns = _turns(value)
         if turns is not None:
             return {**row, "messages": turns}
@@ -74,7 +97,7 @@ def _inner(value: Any) -> Any:
             value, _ = read_loose(value)
         except RowError:
             return value
-    for key in ("body", "__data__"):
+    for key in _BODIES:
         if isinstance(value, dict) and isinstance(value.get(key), dict):
             value = value[key]
     return value
@@ -93,7 +116,7 @@ def _turns(value: Any) -> list[Any] | None:
 
 def _answered(row: dict[str, Any]) -> list[Any] | None:
     """The turns of the answer."""
-    value = _inner(next((row[key] for key in (*_ANSWERED, "chosen_response", "answer") if row.get(key)), None))
+    value = _inner(row.get(_answer_key(row)))
     if isinstance(value, dict) and isinstance(value.get("output_text"), str) and not value.get("output"):
         value = value["output_text"] if not value.get("choices") else value  # of OpenAI's evals
     for key in ("choices", "candidates", "generations", "messages", "output"):
@@ -113,15 +136,33 @@ def _answered(row: dict[str, Any]) -> list[Any] | None:
     for key in ("message", "content"):
         if isinstance(value, dict) and "role" not in value and isinstance(value.get(key), dict):
             value = value[key]
+    return _as_turns(value)
+
+
+def _as_turns(value: Any) -> list[Any] | None:
+    """What a model said as turns: a text, calls alone, one turn or several."""
+    if isinstance(value, dict) and "role" not in value and (said := _said(value)) is not None:
+        value = said
     if isinstance(value, str):
         value = {"role": "assistant", "content": value}
+    elif is_call_value(value) and not any(map(responses.is_item, value if isinstance(value, list) else [value])):
+        value = {"role": "assistant", "content": "", "tool_calls": value if isinstance(value, list) else [value]}
     return _turns(value if isinstance(value, list) else [value])
+
+
+def _said(value: dict[str, Any]) -> dict[str, Any] | None:
+    """What a model said, where its text stands under a name of its own: {"completion": text, "reasoning": text}."""
+    text = next((value[key] for key in ("completion", "text", "content") if isinstance(value.get(key), str)), None)
+    if text is None or langchain.looks_like([value]):
+        return None
+    kept = ("reasoning", "reasoning_content", "thinking", "tool_calls", "function_call")
+    return {"role": "assistant", "content": text, **{key: value[key] for key in kept if value.get(key)}}
 
 
 def _repeated(row: dict[str, Any]) -> dict[str, Any]:
     """A response of OpenAI's Responses, which repeats the tools and instructions of its request; {} for any other
     answer."""
-    given = _inner(next((row[key] for key in _ANSWERED if row.get(key)), None))
+    given = _inner(row.get(_answer_key(row)))
     return given if isinstance(given, dict) and given.get("object") == "response" else {}
 
 
@@ -134,9 +175,18 @@ def turns_of(row: dict[str, Any]) -> tuple[list[Any], dict[str, Any]] | None:
     if answered[: len(turns)] == turns:  # an agent's output is often the whole conversation
         turns = []
     told = _repeated(row)
-    tools = tools_field(asked) or tools_field(row) or tools_field(told)
+    tools = tools_field(asked) or tools_field(row) or tools_field(told) or _tools_in_settings(row)
     beside = {"instructions": told.get("instructions"), **asked, "id": row.get("id") or ""}
     return [*turns, *answered], {**beside, **({"tools": tools} if tools else {})}
+
+
+def _tools_in_settings(row: dict[str, Any]) -> Any:
+    """Tools that stand among the parameters of a call to the model."""
+    for key in _SETTINGS:
+        inner = row.get(key)
+        if isinstance(inner, dict) and (tools := tools_field(inner) or _tools_in_settings(inner)):
+            return tools
+    return None
 
 
 def parse(row: Any) -> Trajectory:
@@ -157,4 +207,6 @@ def read_conversation(turns: list[Any], beside: dict[str, Any]) -> Trajectory:
         return typed_parts.parse(kept)
     if gemini.looks_like(turns):
         return gemini.parse(kept)
+    if bedrock.looks_like(kept):
+        return bedrock.parse(kept)
     return read_turns(turns, beside)

@@ -68,4 +68,13 @@ def turn_of(message: Any) -> Any:
         value = inner.get(key) or extra.get(key)
         if value:
             turn[key] = value
+    if isinstance(turn["content"], list) and isinstance(turn.get("tool_calls"), list):
+        ids = {call.get("id") for call in turn["tool_calls"] if isinstance(call, dict)}
+        turn["content"] = [block for block in turn["content"] if not _is_told_twice(block, ids)]
     return turn
+
+
+def _is_told_twice(block: Any, ids: set[Any]) -> bool:
+    """Whether a block is a call that stands under `tool_calls` too (models of Anthropic and Gemini)."""
+    calls = isinstance(block, dict) and block.get("type") in ("tool_use", "tool_call", "function_call")
+    return calls and (block.get("id") or block.get("call_id")) in ids

@@ -23,10 +23,13 @@ SAMPLE = {
     "steps": [{"thought": "I look.", "action": "weather", "action_input": {"city": "Oslo"}, "observation": "3C"}],
     "answer": "It is 3C.",
 }
-_LISTS = ("steps", "trajectory", "intermediate_steps", "trace", "agent_thoughts")
-_TASKS = ("task", "question", "query", "instruction", "goal", "problem_statement", "problem", "input", "prompt")
+_LISTS = ("steps", "trajectory", "intermediate_steps", "intermediateSteps", "trace", "agent_thoughts")
+_TASKS = (
+    *("task", "question", "query", "instruction", "goal", "problem_statement", "problem", "input", "prompt"),
+    *("chatInput", "user_query"),
+)
 _INPUTS = ("action_input", "arguments", "args", "parameters", "tool_input", "input")
-_RESULTS = ("observation", "result", "tool_output", "output", "response")
+_RESULTS = ("observation", "observations", "next_observation", "result", "tool_output", "output", "response")
 _ANSWERS = ("final_answer", "answer", "final_response", "final_output", "output", "response", "result")
 _DSPY = {"thought": "thought", "tool_name": "tool", "tool_args": "tool_input", "observation": "observation"}
 _NO_TOOLS = FINISH | NO_TOOL  # a step that calls nothing, or says the answer
@@ -34,8 +37,8 @@ _LOGGED = re.compile(r"(?:Action|Invoking)\s*:")
 
 _TRACE = {"question", "steps", "answer", "stopped_by"}
 
-KEYS = frozenset((*_LISTS, "turns", "action", "Action", "ACTION", "tool", "Tool"))
-READS = frozenset((*_LISTS, "turns", "log"))
+KEYS = frozenset((*_LISTS, "turns", "action", "Action", "ACTION", "tool", "Tool", "outputs"))
+READS = frozenset((*_LISTS, "turns", "log", "inputs", "outputs"))
 _STEP = ("thought", "action", "action_input", "tool", "tool_input", "observation")
 
 
@@ -44,7 +47,7 @@ def looks_like(row: Any) -> bool:
         return False
     if _is_trace(row):
         return True
-    row = _flat(row) or row
+    row = _merged(_flat(row) or row)
     return _steps(row) is not None and any(isinstance(row.get(key), str) for key in _TASKS)
 
 
@@ -60,9 +63,22 @@ def _steps(row: dict[str, Any]) -> list[Any] | None:
     for key in _LISTS:
         steps = _numbered(row.get(key))
         steps = list(map(_paired, steps)) if isinstance(steps, list) else None
-        if steps and all(type(step) is dict and ("action" in step or "tool" in step) for step in steps):
+        if (
+            steps
+            and any(map(_acts, steps))
+            and all(type(step) is dict and (_acts(step) or _frames(step)) for step in steps)
+        ):
             return steps
     return None
+
+
+def _acts(step: Any) -> bool:
+    return type(step) is dict and ("action" in step or "tool" in step or type(step.get("tool_calls")) is list)
+
+
+def _frames(step: dict[str, Any]) -> bool:
+    """Whether it is a step that smolagents keeps beside those of the model: the system prompt, the task, a plan."""
+    return "system_prompt" in step or "task" in step or "plan" in step
 
 
 def _numbered(value: Any) -> Any:
@@ -98,10 +114,18 @@ def _paired(step: Any) -> Any:
     return {**step[0], "thought": thought, "observation": as_text(step[1])}
 
 
+def _merged(row: dict[str, Any]) -> dict[str, Any]:
+    """A run of LangSmith, whose task stands under `inputs` and whose steps stand under `outputs`, as one object."""
+    asked, given = row.get("inputs"), row.get("outputs")
+    if isinstance(asked, dict) and isinstance(given, dict) and any(key in given for key in _LISTS):
+        return {**{key: value for key, value in row.items() if key not in ("inputs", "outputs")}, **asked, **given}
+    return row
+
+
 def parse(row: Any) -> Trajectory:
-    row = _flat(row) or row
+    row = _merged(_flat(row) or row)
     builder = Builder(*read_tools(tools_field(row)))
-    builder.system(as_text(system_field(row)))
+    builder.system(as_text(system_field(row) or row.get("task_instruction")))
     for turn in row.get("turns", [row]) if _is_trace(row) else [row]:
         _read_run(builder, turn)
     return builder.build(row.get("id"))
@@ -121,6 +145,12 @@ def _read_run(builder: Builder, row: dict[str, Any]) -> None:
 
 
 def _read_step(builder: Builder, step: dict[str, Any]) -> None:
+    if not _acts(step):
+        builder.system(as_text(step.get("system_prompt")))
+        return
+    if "action" not in step and "tool" not in step:
+        _read_calls(builder, step)
+        return
     thought = as_text(step.get("thought") or step.get("reasoning")).strip()
     action = step["action"] if "action" in step else step["tool"]
     given = next((step[key] for key in _INPUTS if step.get(key) is not None), None)
@@ -140,6 +170,20 @@ def _read_step(builder: Builder, step: dict[str, Any]) -> None:
     observed = next((step[key] for key in _RESULTS if step.get(key) is not None), None)
     if observed is not None and builder.waits_for_result:
         builder.result(as_text(_unwrapped(str(action), observed)))
+
+
+def _read_calls(builder: Builder, step: dict[str, Any]) -> None:
+    """A step with a list of calls, or with a reply and what the user said to it (ActionStudio, smolagents)."""
+    said = as_text(step.get("thought") or step.get("model_output")).strip()
+    worked = not step.get("error")
+    (builder.thought if step["tool_calls"] else builder.answer)(said, trained=worked)
+    for name, arguments, id in map(call_of, as_messages(step["tool_calls"])):
+        builder.call(name, arguments, id, worked)
+    observed = next((step[key] for key in _RESULTS if step.get(key)), None)
+    if builder.waits_for_result and not step.get("is_final_answer"):
+        builder.result(as_text(observed if worked else observed or step.get("error")))
+    if step.get("user_input"):
+        builder.question(as_text(step["user_input"]))
 
 
 def _unwrapped(name: str, value: Any) -> Any:

@@ -20,44 +20,14 @@ SAMPLE = {
     }
 }
 _ONE = (
-    *(
-        "conversation",
-        "values",
-        "state",
-        "chat",
-        "body",
-        "data",
-        "log",
-        "trace",
-        "sample",
-        "example",
-        "trajectory",
-        "thread",
-    ),
-    *(
-        "input",
-        "inputs",
-        "output",
-        "outputs",
-        "result",
-        "response",
-        "info",
-        "attributes",
-        "payload",
-        "content",
-        "llmSchema",
-    ),
+    *("conversation", "values", "state", "chat", "body", "data", "log", "trace", "sample", "example", "trajectory"),
+    *("thread", "input", "inputs", "output", "outputs", "result", "response", "info", "attributes", "payload"),
+    *("content", "llmSchema", "record", "item", "row", "dialog", "task", "episode", "rollout", "session", "raw"),
+    *("fields", "value", "json", "obj", "doc", "entry", "instance", "message_log"),
 )
 _MANY = (
-    "samples",
-    "conversations",
-    "sessions",
-    "chats",
-    "threads",
-    "eval_cases",
-    "runs",
-    "trajectories",
-    "simulations",
+    *("samples", "conversations", "sessions", "chats", "threads", "eval_cases", "runs", "trajectories"),
+    *("simulations", "episodes", "rollouts", "records", "rows"),
 )
 # Questions and answers are everywhere; only what is plainly a conversation is looked for inside.
 _NOT_INSIDE = frozenset(

@@ -10,7 +10,7 @@ from typing import Any
 
 from swiftagent.errors import RowError
 from swiftagent.formats.reading.calls import RawCall, calls_of
-from swiftagent.formats.reading.python_calls import looks_like_calls, python_calls
+from swiftagent.formats.reading.python_calls import are_calls, python_calls
 from swiftagent.formats.reading.tools import types_of
 from swiftagent.formats.reading.user_results import results_in_tags
 from swiftagent.io.jsonl import encode, without_surrogates
@@ -140,7 +140,7 @@ class Builder:
     def answer(self, text: str, trained: bool = True) -> None:
         self._begin()
         if text:
-            if self.tools and text[:1] in "[{`" and self._answer_is_calls(text, trained):
+            if self.tools and text.rstrip()[-1:] in ("]", "}", ")", "`") and self._answer_is_calls(text, trained):
                 return
             self.events.append(Answer(_shown(text), trained))
         else:
@@ -287,7 +287,7 @@ def calls_in_text(text: str) -> list[RawCall]:
         return [(named[1], named[2], None)]
     bare = text.strip().strip("`").removeprefix("json").removeprefix("JSON").strip()
     try:
-        if looks_like_calls(bare):
+        if are_calls(bare):
             return [(name, arguments, None) for name, arguments in python_calls(bare)]
         if bare[:1] in ("{", "[") and _NAMED.search(bare) and _GIVEN.search(bare):
             return calls_of(bare)[0]

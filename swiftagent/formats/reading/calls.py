@@ -6,20 +6,26 @@ import json
 from typing import Any
 
 from swiftagent.errors import RowError
-from swiftagent.formats.reading.python_calls import are_calls
+from swiftagent.formats.reading.python_calls import are_calls, python_calls
 from swiftagent.trajectory.read_loose import read_loose
 
 RawCall = tuple[Any, Any, Any]
 _NAMES = (
     *("name", "tool", "api", "tool_name", "toolName", "api_name", "function_name", "recipient_name", "action"),
-    *("Action", "func", "endpoint"),
+    *("Action", "func", "endpoint", "API_name"),
 )
 ARGUMENT_KEYS = (
     *("arguments", "parameters", "args", "kwargs", "input", "params", "action_input", "Action_Input", "param_dict"),
-    *("tool_input",),
+    *("tool_input", "toolInput", "API_params", "api_params", "tool_args"),
 )
 
 
+# What a call object holds beside its name and its arguments.
+_BESIDE_CALL = frozenset((
+    "id", "toolcallid", "callid", "tooluseid", "type", "index", "status", "state", "result", "results", "output",
+    "outputs", "response", "observation", "error", "iserror", "description", "requestor", "timestamp", "signature", "role",
+    "thoughtsignature", "extracontent", "thought", "reasoning", "content", "servername", "serverlabel", "function",
+))  # fmt: skip
 _ID_KEYS = ("id", "tool_call_id", "call_id", "tool_use_id", "toolCallId")
 # Keys of an assistant turn under which its calls stand, without case and separators.
 CALL_KEYS = frozenset(
@@ -71,8 +77,7 @@ def call_of(item: Any) -> RawCall:
             item = {**item, "name": item.get("name", function)}
         for name in _NAMES:
             if isinstance(item.get(name), str):
-                given: Any = next((item[key] for key in ARGUMENT_KEYS if key in item and key != name), {})
-                return item[name], given, _id_of(item)
+                return item[name], _given(item, name), _id_of(item)
         if len(item) == 1:  # {"get_weather": {"city": "Oslo"}}
             ((name, arguments),) = item.items()
             if isinstance(arguments, dict):
@@ -80,9 +85,24 @@ def call_of(item: Any) -> RawCall:
     raise RowError("broken-call", f"no tool name in the call {str(item)[:80]!r}")
 
 
+def _given(item: dict[str, Any], name: str) -> Any:
+    """The arguments of a call object. Raises RowError("broken-call") where nobody knows which they are."""
+    known = next((key for key in ARGUMENT_KEYS if key in item and key != name), None)
+    if known is not None:
+        return item[known]
+    rest = [key for key in item if item[key] and key not in _NAMES and plain_key(str(key)) not in _BESIDE_CALL]
+    if len(rest) == 1 and (isinstance(item[rest[0]], dict) or rest[0].lower().endswith(ARGUMENT_KEYS)):
+        return item[rest[0]]
+    if rest:
+        raise RowError("broken-call", f"no arguments of {item[name]} but what stands under {', '.join(map(str, rest))}")
+    return {}
+
+
 def calls_of(value: Any) -> tuple[list[RawCall], tuple[str, ...]]:
     """The calls of a value: an object, a list, or text of either, or one JSON a line. Raises
     RowError("broken-call")."""
+    if isinstance(value, str) and are_calls(value):
+        return [(name, arguments, None) for name, arguments in python_calls(value)], ()
     value, repairs = _parse(value) if isinstance(value, str) else (value, ())
     items = value if isinstance(value, list) else [value]
     if len(items) == 1 and isinstance(items[0], dict) and isinstance(items[0].get("tool_calls"), list):

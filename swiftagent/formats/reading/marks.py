@@ -197,6 +197,9 @@ _MARKS: tuple[tuple[str, str, str | Callable[[Found], str]], ...] = (
     (":opensource>", r"<(/?)(tool_calls?|tool_sep|arg_key|arg_value|think):opensource>", _WITHOUT_PREFIX),
     ("<tool_sep>", r"<tool_sep>|</?tool_calls>", _NOTHING),  # Hunyuan 3
     ("<param_key>", r"<(/?)param_(key|value)>", _ARGUMENT),
+    # Search-o1 and R1-Searcher
+    ("query|>", r"<\|begin_(?:of|search)_query\|>(.*?)<\|end_(?:of|search)_query\|>", r"<search>\1</search>"),
+    ("query|>", r"<\|begin_(?:of_documents|search_result)\|>(.*?)<\|end_\w+\|>", r"<information>\1</information>"),
     ("<action_input>", r"<thought>\s*(.*?)\s*</thought>", _THOUGHT),
     ("<action_input>", r"<action>\s*([\w.\-]+)\s*</action>\s*<action_input>\s*(\{.*?\})\s*</action_input>", _named),
     ("<action_input>", r"(?<=</tool_call>)\s*<observation>\s*(.*?)\s*</observation>", _RESULT),
@@ -240,7 +243,7 @@ _MARKS: tuple[tuple[str, str, str | Callable[[Found], str]], ...] = (
 _RULES = {mark: list(rules) for mark, rules in groupby(_MARKS, itemgetter(0))}
 CALL_MARKS = tuple(_RULES)
 # Those that hold no control token and begin no line with a keyword.
-QUIET_MARKS = ("invoke name=", "</execute", "```tool_code", f"\n{RETURNED}")
+QUIET_MARKS = ("invoke name=", "</execute", "```tool_code", f"\n{RETURNED}", "\nExecution result", "\nCode Execution")
 
 
 def in_common_tags(text: str) -> str:
