@@ -9,7 +9,6 @@ from typing import Any
 from swiftagent.formats.reading.builder import as_text
 from swiftagent.formats.reading.delegate import read_turns
 from swiftagent.formats.reading.messages import ROLES
-from swiftagent.formats.reading.tools import read_tools
 from swiftagent.formats.reading.view import lists_in, tools_field, view_of
 from swiftagent.trajectory.types import Trajectory
 
@@ -25,6 +24,9 @@ SAMPLE = {
 }
 _LISTS = ("messages", "conversations", "conversation")
 _SPOKEN_TO = frozenset(("all", "assistant", "user", "none", ""))
+_BUILT_IN = frozenset(("python", "os", "browser"))
+# A text with more beside it, such as a weight, stays a turn of its own.
+_JOINED = {"role", "content", "channel", "end_turn"}
 
 KEYS = frozenset(_LISTS)
 
@@ -45,7 +47,10 @@ def _keys_of_turns(turns: list[Any]) -> set[str]:
 
 
 def _is_turn(turn: Any) -> bool:
-    return type(turn) is dict and _kind(turn) != "" and not turn.get("tool_calls")
+    """A turn without calls of another form, that speaks to the user or to a known tool."""
+    if type(turn) is not dict or not _kind(turn) or turn.get("tool_calls"):
+        return False
+    return _kind(turn) != "assistant" or bool(_called(turn)) or str(turn.get("recipient") or "").lower() in _SPOKEN_TO
 
 
 def _kind(turn: dict[str, Any]) -> str:
@@ -53,20 +58,20 @@ def _kind(turn: dict[str, Any]) -> str:
 
 
 def _called(turn: Any) -> str:
-    """The tool that a turn of the model speaks to, "" where it speaks to somebody."""
+    """The tool that a turn of the model speaks to, "" where it speaks to anybody else."""
     recipient = turn.get("recipient") if type(turn) is dict else None
-    if type(recipient) is not str or recipient.lower() in _SPOKEN_TO or _kind(turn) != "assistant":
+    if type(recipient) is not str or _kind(turn) != "assistant":
         return ""
-    return recipient.removeprefix("functions.")
+    name = recipient.removeprefix("functions.")
+    return name if name != recipient or name.partition(".")[0] in _BUILT_IN else ""
 
 
 def parse(row: Any) -> Trajectory:
     turns = _turns(row) or []
     beside = row if type(row) is dict else {}
     declared = tools_field(beside) or [tool for turn in turns for tool in _declared(turn)]
-    made = [_as_call(turn) if _called(turn) else _plain(turn) for turn in turns]
-    read_tools(declared)  # raises where these are no tools
-    return read_turns(_beside_calls(made), beside, **({"tools": declared} if declared else {}))
+    plain = [_as_call(turn) if _called(turn) else _plain(turn) for turn in turns]
+    return read_turns(_beside_calls(plain), beside, **({"tools": declared} if declared else {}))
 
 
 def _said(turn: dict[str, Any]) -> Any:
@@ -89,8 +94,8 @@ def _plain(turn: dict[str, Any]) -> dict[str, Any]:
     """A turn as OpenAI spells it; instructions stand in a block of their own in Harmony."""
     content = _said(turn)
     if isinstance(content, list):
-        told = [part["instructions"] for part in content if isinstance(part, dict) and part.get("instructions")]
-        content = "\n".join(map(str, told)) if told else content
+        instructions = [part["instructions"] for part in content if isinstance(part, dict) and part.get("instructions")]
+        content = "\n".join(map(str, instructions)) if instructions else content
         if isinstance(content, list) and any(_is_setting(part) for part in content):
             content = ""
     name = turn.get("name")
@@ -109,18 +114,18 @@ def _declared(turn: dict[str, Any]) -> list[Any]:
     content = _said(turn)
     blocks = [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
     spaces = [block["tools"] for block in blocks if isinstance(block.get("tools"), dict)]
-    held = [space.get("tools") for named in spaces for space in named.values() if isinstance(space, dict)]
-    return [tool for tools in held if isinstance(tools, list) for tool in tools]
+    lists = [space.get("tools") for named in spaces for space in named.values() if isinstance(space, dict)]
+    return [tool for tools in lists if isinstance(tools, list) for tool in tools]
 
 
 def _beside_calls(turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Calls with the text that the model says directly before them in the same turn."""
-    made: list[dict[str, Any]] = []
+    joined: list[dict[str, Any]] = []
     for turn in turns:
-        last = made[-1] if made else {}
-        before = turn.get("tool_calls") and _kind(last) == "assistant" and not last.get("tool_calls")
-        if before and last.get("channel") != "analysis" and last.get("end_turn") is not True:
-            made[-1] = {**turn, "content": last["content"]}
+        last = joined[-1] if joined else {}
+        speaks = _kind(last) == "assistant" and last.keys() <= _JOINED and last.get("end_turn") is not True
+        if turn.get("tool_calls") and speaks and last.get("channel") not in ("analysis", "final"):
+            joined[-1] = {**turn, "content": last["content"]}
         else:
-            made.append(turn)
-    return made
+            joined.append(turn)
+    return joined
