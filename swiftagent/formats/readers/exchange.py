@@ -55,12 +55,14 @@ def looks_like(row: Any) -> bool:
 
 
 def reads(row: Any) -> frozenset[str]:
-    """The keys that are asked for turns, and the one that holds the answer."""
-    return KEYS | {_answer_key(row)} if type(row) is dict else KEYS
+    """The keys that are asked for turns, and that of an answer which is one whole turn."""
+    key = _answer_key(row) if type(row) is dict else ""
+    given = _inner(row[key]) if key else None
+    return KEYS | {key} if type(given) is dict and "role" in given else KEYS
 
 
 def _answer_key(row: dict[str, Any]) -> str:
-    return next((key for key in _ANSWERS if row.get(key)), "messages")
+    return next((key for key in _ANSWERS if row.get(key)), "")
 
 
 def _asked_in_messages(row: dict[str, Any]) -> dict[str, Any] | None:
@@ -155,7 +157,11 @@ def _as_turns(value: Any, tools: Any) -> list[Any] | None:
 
 def _are_calls(items: list[Any], tools: Any) -> bool:
     """Whether all of them are nothing but calls of declared tools."""
-    if not tools or not items or not all(type(item) is dict and item.keys() <= _CALL and is_call_value(item) for item in items):
+    if (
+        not tools
+        or not items
+        or not all(type(item) is dict and item.keys() <= _CALL and is_call_value(item) for item in items)
+    ):
         return False
     names = {tool.name for tool in read_tools(tools)[0]}
     return all(call_of(item)[0] in names for item in items)
@@ -194,7 +200,8 @@ def _tools_in_settings(row: dict[str, Any]) -> Any:
     """Tools that stand among the parameters of a call to the model."""
     for key in _SETTINGS:
         inner = row.get(key)
-        if isinstance(inner, dict) and (tools := tools_field(inner) or _tools_in_settings(inner)):
+        tools = (tools_field(inner) or _tools_in_settings(inner)) if isinstance(inner, dict) else None
+        if isinstance(tools, list) and all(type(tool) is dict for tool in tools):
             return tools
     return None
 

@@ -117,10 +117,14 @@ def _paired(step: Any) -> Any:
 def _merged(row: dict[str, Any]) -> dict[str, Any]:
     """A run of LangSmith, whose task stands under `inputs` and whose steps stand under `outputs`, as one object."""
     asked, given = row.get("inputs"), row.get("outputs")
-    if type(asked) is not dict or type(given) is not dict or not any(key in given for key in _LISTS):
-        return row
+    if type(asked) is not dict or type(given) is not dict or len(asked) > 1 or len(given) > 2:
+        return row  # of several tasks or answers only one would be read
     merged = {**row, **asked, **given}
-    return merged if len(merged) == len(row) + len(asked) + len(given) else row  # of two texts under a key one is lost
+    lists = given.keys() & set(_LISTS)
+    known = (
+        len(lists) == 1 and given.keys() - lists <= set(_ANSWERS) and len(merged) == len(row) + len(asked) + len(given)
+    )
+    return merged if known else row
 
 
 def parse(row: Any) -> Trajectory:
