@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from swiftagent.formats.reading.builder import as_text
-from swiftagent.formats.reading.delegate import read_turns
-from swiftagent.formats.reading.messages import ROLES
+from swiftagent.formats.reading.delegate import kind_of_turn, read_turns
 from swiftagent.formats.reading.view import lists_in, tools_field, view_of
 from swiftagent.trajectory.types import Trajectory
 
@@ -48,19 +46,19 @@ def _keys_of_turns(turns: list[Any]) -> set[str]:
 
 def _is_turn(turn: Any) -> bool:
     """A turn without calls of another form, that speaks to the user or to a known tool."""
-    if type(turn) is not dict or not _kind(turn) or turn.get("tool_calls"):
+    if type(turn) is not dict or not kind_of_turn(turn) or turn.get("tool_calls"):
         return False
-    return _kind(turn) != "assistant" or bool(_called(turn)) or str(turn.get("recipient") or "").lower() in _SPOKEN_TO
-
-
-def _kind(turn: dict[str, Any]) -> str:
-    return ROLES.get(str(turn.get("role", turn.get("from"))).lower(), "")
+    return (
+        kind_of_turn(turn) != "assistant"
+        or bool(_called(turn))
+        or str(turn.get("recipient") or "").lower() in _SPOKEN_TO
+    )
 
 
 def _called(turn: Any) -> str:
     """The tool that a turn of the model speaks to, "" where it speaks to anybody else."""
     recipient = turn.get("recipient") if type(turn) is dict else None
-    if type(recipient) is not str or _kind(turn) != "assistant":
+    if type(recipient) is not str or kind_of_turn(turn) != "assistant":
         return ""
     name = recipient.removeprefix("functions.")
     return name if name != recipient or name.partition(".")[0] in _BUILT_IN else ""
@@ -80,11 +78,7 @@ def _said(turn: dict[str, Any]) -> Any:
 
 def _as_call(turn: dict[str, Any]) -> dict[str, Any]:
     text = as_text(_said(turn)).strip()
-    try:
-        given = json.loads(text)
-    except ValueError:
-        given = None
-    arguments = given if isinstance(given, dict) else {"input": text}
+    arguments = text if text[:1] == "{" else {"input": text}
     call = {"function": {"name": _called(turn), "arguments": arguments}}
     kept = {key: value for key, value in turn.items() if key not in ("from", "value", "content", "recipient")}
     return {**kept, "role": "assistant", "content": "", "tool_calls": [call]}
@@ -93,11 +87,8 @@ def _as_call(turn: dict[str, Any]) -> dict[str, Any]:
 def _plain(turn: dict[str, Any]) -> dict[str, Any]:
     """A turn as OpenAI spells it; instructions stand in a block of their own in Harmony."""
     content = _said(turn)
-    if isinstance(content, list):
-        instructions = [part["instructions"] for part in content if isinstance(part, dict) and part.get("instructions")]
-        content = "\n".join(map(str, instructions)) if instructions else content
-        if isinstance(content, list) and any(_is_setting(part) for part in content):
-            content = ""
+    if isinstance(content, list) and content and all(map(_is_setting, content)):
+        content = "\n".join(str(part["instructions"]) for part in content if part.get("instructions"))
     name = turn.get("name")
     named = {"name": name.removeprefix("functions.")} if isinstance(name, str) else {}
     kept = {key: value for key, value in turn.items() if key not in ("from", "value", "recipient", "content", "name")}
@@ -123,7 +114,7 @@ def _beside_calls(turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
     joined: list[dict[str, Any]] = []
     for turn in turns:
         last = joined[-1] if joined else {}
-        speaks = _kind(last) == "assistant" and last.keys() <= _JOINED and last.get("end_turn") is not True
+        speaks = kind_of_turn(last) == "assistant" and last.keys() <= _JOINED and last.get("end_turn") is not True
         if turn.get("tool_calls") and speaks and last.get("channel") not in ("analysis", "final"):
             joined[-1] = {**turn, "content": last["content"]}
         else:

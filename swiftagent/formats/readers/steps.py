@@ -41,7 +41,7 @@ _LOGGED = re.compile(r"(?:Action|Invoking)\s*:")
 _TRACE = {"question", "steps", "answer", "stopped_by"}
 
 KEYS = frozenset((*_LISTS, "turns", "action", "Action", "ACTION", "tool", "Tool", "outputs"))
-READS = frozenset((*_LISTS, "turns", "log", "inputs", "outputs"))
+_READS = frozenset((*_LISTS, "turns", "log"))
 _STEP = ("thought", "action", "action_input", "tool", "tool_input", "observation")
 
 
@@ -52,6 +52,11 @@ def looks_like(row: Any) -> bool:
         return True
     row = _merged(_flat(row) or row)
     return _steps(row) is not None and any(isinstance(row.get(key), str) for key in _TASKS)
+
+
+def reads(row: Any) -> frozenset[str]:
+    """The keys of lists of steps, and of both halves of a run whose task stands apart from its steps."""
+    return _READS | {"inputs", "outputs"} if type(row) is dict and _merged(row) is not row else _READS
 
 
 def _is_trace(row: dict[str, Any]) -> bool:
@@ -78,7 +83,9 @@ def _has_calls(step: Any) -> bool:
     if type(step) is not dict or not {"thought", "tool_calls", "next_observation"} <= step.keys() <= _CALLS_STEP:
         return False
     calls = step["tool_calls"]
-    return type(calls) is list and all(type(call) is dict and "name" in call and call.keys() <= _CALL for call in calls)
+    if type(calls) is not list or (step["next_observation"] and not calls):
+        return False
+    return all(type(call) is dict and "name" in call and call.keys() <= _CALL for call in calls)
 
 
 def _numbered(value: Any) -> Any:

@@ -57,12 +57,20 @@ REPLY = {"thought": "It is low.", "tool_calls": [], "next_observation": "", "use
         run(STEP, REPLY, answer="It is low."),
         run({**STEP, "error": "no such port"}, REPLY),
         run({**STEP, "weight": 0}, REPLY),
+        run(STEP, {**REPLY, "next_observation": "LOW 4"}),
         run({**STEP, "tool_calls": [{**TIDE, "result": "LOW 4"}]}, REPLY),
         run({"model_output": "I look.", "tool_calls": [TIDE], "observations": "LOW 4"}),
     ],
 )
 def test_a_step_with_calls_and_more_than_a_reader_knows_is_refused(row: Any) -> None:
     assert outcome(row) in ("unknown-format", "unread-turns")
+
+
+def test_what_stands_beside_steps_is_counted() -> None:
+    steps = [{"thought": "I look.", "action": "tide", "action_input": {"port": "Nes"}, "observation": "LOW 4"}]
+    beside = {"inputs": {"note": "The port is small."}, "outputs": {"note": "A calm day."}}
+    unread = ledger_of(run(*steps, answer="It is low.", **beside)).unread
+    assert {key.partition(".")[0] for key in unread} == {"inputs", "outputs"}
 
 
 def test_steps_that_are_turns_are_read_as_turns() -> None:
@@ -148,6 +156,11 @@ def test_a_text_before_a_call_keeps_what_stands_beside_it() -> None:
     assert "Hm." in texts(to_tool(reasoning_content="Hm."))
     (text,) = [event for event in to_tool(weight=0) if getattr(event, "text", "") == "I look."]
     assert text.trained is False
+
+
+def test_arguments_of_a_turn_to_a_tool_that_break_off_are_refused() -> None:
+    call = {"role": "assistant", "recipient": "functions.tide", "content": '{"port": "Nes"'}
+    assert outcome({"messages": [ASKED, call, {"role": "tool", "content": "LOW 4"}, LOW]}) == "unreadable-json"
 
 
 @pytest.mark.parametrize("said", ["Put it in <tool_call> tags.", "[TOOL_CALLS] is a mark", "A <function=x> mark"])
