@@ -67,7 +67,7 @@ def _called(turn: Any) -> str:
 def parse(row: Any) -> Trajectory:
     turns = _turns(row) or []
     beside = row if type(row) is dict else {}
-    declared = tools_field(beside) or [tool for turn in turns for tool in _declared(turn)]
+    declared: Any = tools_field(beside) or [tool for turn in turns for tool in _declared(turn)]
     plain = [_as_call(turn) if _called(turn) else _plain(turn) for turn in turns]
     return read_turns(_beside_calls(plain), beside, **({"tools": declared} if declared else {}))
 

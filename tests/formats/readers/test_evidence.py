@@ -160,7 +160,7 @@ def test_a_text_before_a_call_keeps_what_stands_beside_it() -> None:
 
 def test_arguments_of_a_turn_to_a_tool_that_break_off_are_refused() -> None:
     call = {"role": "assistant", "recipient": "functions.tide", "content": '{"port": "Nes"'}
-    assert outcome({"messages": [ASKED, call, {"role": "tool", "content": "LOW 4"}, LOW]}) == "unreadable-json"
+    assert outcome({"messages": [ASKED, call, {"role": "tool", "content": "LOW 4"}, LOW]}) == "cut-arguments"
 
 
 @pytest.mark.parametrize("said", ["Put it in <tool_call> tags.", "[TOOL_CALLS] is a mark", "A <function=x> mark"])
