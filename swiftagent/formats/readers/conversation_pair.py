@@ -7,7 +7,7 @@ from typing import Any
 from swiftagent.errors import RowError
 from swiftagent.formats.readers.alpaca import system_of
 from swiftagent.formats.reading.builder import Builder, as_text
-from swiftagent.formats.reading.messages import read_marked_text, read_messages
+from swiftagent.formats.reading.messages import read_messages
 from swiftagent.formats.reading.tools import read_tools
 from swiftagent.formats.reading.view import tools_field
 from swiftagent.trajectory.types import Trajectory
@@ -83,12 +83,11 @@ def parse(row: Any) -> Trajectory:
             continue
         if place == 0 and system_of(item):
             builder.system(system_of(item))
-        asked = as_text(_first(item, _ASKED))
-        (builder.result if builder.waits_for_result else builder.question)(asked)  # a tool answers in XTuner's input
+        builder.question(as_text(_first(item, _ASKED)))
         thought = _first(item, _THOUGHT)
         if thought is None and place == len(items) - 1:
             thought = outer
         if thought:
             builder.thought(as_text(thought).strip())
-        read_marked_text(builder, as_text(_first(item, _ANSWERED)), False, True)
+        builder.say(as_text(_first(item, _ANSWERED)))
     return builder.build(row.get("id"))

@@ -8,11 +8,12 @@ from typing import Any
 
 from swiftagent.errors import RowError
 from swiftagent.formats.readers import bedrock, gemini, langchain, responses, typed_parts
-from swiftagent.formats.reading.calls import is_call_value
+from swiftagent.formats.reading.calls import call_of, is_call_value
 from swiftagent.formats.reading.delegate import are_turns, read_turns
+from swiftagent.formats.reading.tools import read_tools
 from swiftagent.formats.reading.view import tools_field
 from swiftagent.trajectory.read_loose import read_loose
-from swiftagent.trajectory.types import Trajectory
+from swiftagent.trajectory.types import Answer, Call, Thought, Trajectory
 
 ABOUT = (
     "a request and its response: {request, response}, {input: {messages}, output}, {prompt: [turns], "
@@ -24,22 +25,24 @@ SAMPLE = {
 }
 _ASKED = (
     *("request", "input", "prompt", "query", "inputs", "responses_create_params", "request_body", "item"),
-    *("reqPayload", "requestBody", "prompt_input", "params", "kwargs"),
+    *("reqPayload", "requestBody", "prompt_input"),
 )
-_ANSWERED = (
-    *("response", "output", "completion", "choices", "outputs", "sampled", "response_body", "sample"),
-    *("respPayload", "responseBody", "prompt_output", "result", "return_value"),
-    *("model_response", "assistant_response", "generation", "prediction", "reply"),
+_ANSWERED = ("response", "output", "completion", "choices", "outputs", "sampled", "response_body", "sample")
+# Beside `messages` that end before the model speaks, these hold what it said.
+_BESIDE_MESSAGES = (
+    *("response", "completion", "choices", "output", "chosen_response", "answer"),
+    *("model_response", "assistant_response", "generation", "reply"),
 )
+# Where an answer is looked for, in this order: what is called the answer goes before what a model gave.
+_ANSWERS = dict.fromkeys((*_ANSWERED, *_BESIDE_MESSAGES, "respPayload", "responseBody", "prompt_output"))
 # What logs wrap around the body of a request or a response.
 _BODIES = ("body", "__data__", "inputBodyJson", "outputBodyJson")
 # Where the tools of a request are kept apart from it.
-_SETTINGS = ("model_parameters", "optional_params", "invocation_params", "extra", "metadata")
-# Beside `messages` that end before the model speaks, these hold what it said.
-_BESIDE_MESSAGES = (
-    *("response", "completion", "choices", "output", "chosen_response", "answer", "model_response"),
-    *("assistant_response", "generation", "prediction", "reply"),
-)
+_SETTINGS = ("model_parameters", "optional_params", "invocation_params", "extra")
+# All that an answer may hold whose text stands under a name of its own.
+_TEXTS = ("completion", "text", "content")
+_CALL = {"name", "arguments", "parameters", "function", "id"}
+_BESIDE_TEXT = ("reasoning", "reasoning_content", "thinking", "tool_calls", "function_call")
 
 # What a JSON text holds that is more than a result or an answer in JSON.
 _TOLD = re.compile(r'"(?:role|toolCallId)"|"type"\s*:\s*"function_call"')
@@ -52,12 +55,14 @@ def looks_like(row: Any) -> bool:
 
 
 def reads(row: Any) -> frozenset[str]:
-    """The keys that are asked for turns, and the one that holds the answer."""
-    return KEYS | {_answer_key(row)} if type(row) is dict else KEYS
+    """The keys that are asked for turns, and that of an answer which is one whole turn."""
+    key = _answer_key(row) if type(row) is dict else ""
+    given = _inner(row[key]) if key else None
+    return KEYS | {key} if type(given) is dict and "role" in given else KEYS
 
 
 def _answer_key(row: dict[str, Any]) -> str:
-    return next((key for key in (*_ANSWERED, "chosen_response", "answer") if row.get(key)), "messages")
+    return next((key for key in _ANSWERS if row.get(key)), "")
 
 
 def _asked_in_messages(row: dict[str, Any]) -> dict[str, Any] | None:
@@ -68,7 +73,8 @@ def _asked_in_messages(row: dict[str, Any]) -> dict[str, Any] | None:
     last = turns[-1]
     if not are_turns([last]) or last.get("role") in ("assistant", "tool_call"):
         return None
-    return {**row, "messages": turns}
+    inner = row.get("model_parameters")
+    return {**(inner if isinstance(inner, dict) else {}), **row, "messages": turns}
 
 
 def _asked(row: dict[str, Any]) -> dict[str, Any] | None:
@@ -136,27 +142,37 @@ def _answered(row: dict[str, Any]) -> list[Any] | None:
     for key in ("message", "content"):
         if isinstance(value, dict) and "role" not in value and isinstance(value.get(key), dict):
             value = value[key]
-    return _as_turns(value)
+    return _as_turns(value, tools_field(row))
 
 
-def _as_turns(value: Any) -> list[Any] | None:
-    """What a model said as turns: a text, calls alone, one turn or several."""
+def _as_turns(value: Any, tools: Any) -> list[Any] | None:
+    """What a model said as turns: a text, calls of declared tools alone, one turn or several."""
     if isinstance(value, dict) and "role" not in value and (said := _said(value)) is not None:
         value = said
     if isinstance(value, str):
         value = {"role": "assistant", "content": value}
-    elif is_call_value(value) and not any(map(responses.is_item, value if isinstance(value, list) else [value])):
-        value = {"role": "assistant", "content": "", "tool_calls": value if isinstance(value, list) else [value]}
-    return _turns(value if isinstance(value, list) else [value])
+    items = value if isinstance(value, list) else [value]
+    return _turns([{"role": "assistant", "content": "", "tool_calls": items}] if _are_calls(items, tools) else items)
+
+
+def _are_calls(items: list[Any], tools: Any) -> bool:
+    """Whether all of them are nothing but calls of declared tools."""
+    if (
+        not tools
+        or not items
+        or not all(type(item) is dict and item.keys() <= _CALL and is_call_value(item) for item in items)
+    ):
+        return False
+    names = {tool.name for tool in read_tools(tools)[0]}
+    return all(call_of(item)[0] in names for item in items)
 
 
 def _said(value: dict[str, Any]) -> dict[str, Any] | None:
     """What a model said, where its text stands under a name of its own: {"completion": text, "reasoning": text}."""
-    text = next((value[key] for key in ("completion", "text", "content") if isinstance(value.get(key), str)), None)
-    if text is None or langchain.looks_like([value]):
+    texts = [key for key in value if key not in _BESIDE_TEXT]
+    if len(texts) != 1 or texts[0] not in _TEXTS or not isinstance(value[texts[0]], str):
         return None
-    kept = ("reasoning", "reasoning_content", "thinking", "tool_calls", "function_call")
-    return {"role": "assistant", "content": text, **{key: value[key] for key in kept if value.get(key)}}
+    return {"role": "assistant", "content": value[texts[0]], **{key: value[key] for key in value if key not in texts}}
 
 
 def _repeated(row: dict[str, Any]) -> dict[str, Any]:
@@ -184,7 +200,8 @@ def _tools_in_settings(row: dict[str, Any]) -> Any:
     """Tools that stand among the parameters of a call to the model."""
     for key in _SETTINGS:
         inner = row.get(key)
-        if isinstance(inner, dict) and (tools := tools_field(inner) or _tools_in_settings(inner)):
+        tools = (tools_field(inner) or _tools_in_settings(inner)) if isinstance(inner, dict) else None
+        if isinstance(tools, list) and all(type(tool) is dict for tool in tools):
             return tools
     return None
 
@@ -193,7 +210,11 @@ def parse(row: Any) -> Trajectory:
     found = turns_of(row)
     if found is None:
         raise RowError("not-a-conversation", "no request with messages and no response to it")
-    return read_conversation(*found)
+    read = read_conversation(*found)
+    kinds = [type(event) for event in read.events if type(event) is not Thought]
+    if kinds[-2:] == [Call, Answer] and len(_answered(row) or ()) == 1:
+        raise RowError("call-without-result", "what stands behind the last call may be its result, and not an answer")
+    return read
 
 
 def read_conversation(turns: list[Any], beside: dict[str, Any]) -> Trajectory:

@@ -3,13 +3,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from swiftagent.formats.reading.builder import as_text
-from swiftagent.formats.reading.delegate import read_turns
-from swiftagent.formats.reading.messages import ROLES
-from swiftagent.formats.reading.tools import read_tools
+from swiftagent.formats.reading.delegate import kind_of_turn, read_turns
 from swiftagent.formats.reading.view import lists_in, tools_field, view_of
 from swiftagent.trajectory.types import Trajectory
 
@@ -25,6 +22,9 @@ SAMPLE = {
 }
 _LISTS = ("messages", "conversations", "conversation")
 _SPOKEN_TO = frozenset(("all", "assistant", "user", "none", ""))
+_BUILT_IN = frozenset(("python", "os", "browser"))
+# A text with more beside it, such as a weight, stays a turn of its own.
+_JOINED = {"role", "content", "channel", "end_turn"}
 
 KEYS = frozenset(_LISTS)
 
@@ -45,28 +45,31 @@ def _keys_of_turns(turns: list[Any]) -> set[str]:
 
 
 def _is_turn(turn: Any) -> bool:
-    return type(turn) is dict and _kind(turn) != "" and not turn.get("tool_calls")
-
-
-def _kind(turn: dict[str, Any]) -> str:
-    return ROLES.get(str(turn.get("role", turn.get("from"))).lower(), "")
+    """A turn without calls of another form, that speaks to the user or to a known tool."""
+    if type(turn) is not dict or not kind_of_turn(turn) or turn.get("tool_calls"):
+        return False
+    return (
+        kind_of_turn(turn) != "assistant"
+        or bool(_called(turn))
+        or str(turn.get("recipient") or "").lower() in _SPOKEN_TO
+    )
 
 
 def _called(turn: Any) -> str:
-    """The tool that a turn of the model speaks to, "" where it speaks to somebody."""
+    """The tool that a turn of the model speaks to, "" where it speaks to anybody else."""
     recipient = turn.get("recipient") if type(turn) is dict else None
-    if type(recipient) is not str or recipient.lower() in _SPOKEN_TO or _kind(turn) != "assistant":
+    if type(recipient) is not str or kind_of_turn(turn) != "assistant":
         return ""
-    return recipient.removeprefix("functions.")
+    name = recipient.removeprefix("functions.")
+    return name if name != recipient or name.partition(".")[0] in _BUILT_IN else ""
 
 
 def parse(row: Any) -> Trajectory:
     turns = _turns(row) or []
     beside = row if type(row) is dict else {}
-    declared = tools_field(beside) or [tool for turn in turns for tool in _declared(turn)]
-    made = [_as_call(turn) if _called(turn) else _plain(turn) for turn in turns]
-    read_tools(declared)  # raises where these are no tools
-    return read_turns(_beside_calls(made), beside, **({"tools": declared} if declared else {}))
+    declared: Any = tools_field(beside) or [tool for turn in turns for tool in _declared(turn)]
+    plain = [_as_call(turn) if _called(turn) else _plain(turn) for turn in turns]
+    return read_turns(_beside_calls(plain), beside, **({"tools": declared} if declared else {}))
 
 
 def _said(turn: dict[str, Any]) -> Any:
@@ -75,11 +78,7 @@ def _said(turn: dict[str, Any]) -> Any:
 
 def _as_call(turn: dict[str, Any]) -> dict[str, Any]:
     text = as_text(_said(turn)).strip()
-    try:
-        given = json.loads(text)
-    except ValueError:
-        given = None
-    arguments = given if isinstance(given, dict) else {"input": text}
+    arguments = text if text[:1] == "{" else {"input": text}
     call = {"function": {"name": _called(turn), "arguments": arguments}}
     kept = {key: value for key, value in turn.items() if key not in ("from", "value", "content", "recipient")}
     return {**kept, "role": "assistant", "content": "", "tool_calls": [call]}
@@ -88,11 +87,8 @@ def _as_call(turn: dict[str, Any]) -> dict[str, Any]:
 def _plain(turn: dict[str, Any]) -> dict[str, Any]:
     """A turn as OpenAI spells it; instructions stand in a block of their own in Harmony."""
     content = _said(turn)
-    if isinstance(content, list):
-        told = [part["instructions"] for part in content if isinstance(part, dict) and part.get("instructions")]
-        content = "\n".join(map(str, told)) if told else content
-        if isinstance(content, list) and any(_is_setting(part) for part in content):
-            content = ""
+    if isinstance(content, list) and content and all(map(_is_setting, content)):
+        content = "\n".join(str(part["instructions"]) for part in content if part.get("instructions"))
     name = turn.get("name")
     named = {"name": name.removeprefix("functions.")} if isinstance(name, str) else {}
     kept = {key: value for key, value in turn.items() if key not in ("from", "value", "recipient", "content", "name")}
@@ -109,18 +105,18 @@ def _declared(turn: dict[str, Any]) -> list[Any]:
     content = _said(turn)
     blocks = [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
     spaces = [block["tools"] for block in blocks if isinstance(block.get("tools"), dict)]
-    held = [space.get("tools") for named in spaces for space in named.values() if isinstance(space, dict)]
-    return [tool for tools in held if isinstance(tools, list) for tool in tools]
+    lists = [space.get("tools") for named in spaces for space in named.values() if isinstance(space, dict)]
+    return [tool for tools in lists if isinstance(tools, list) for tool in tools]
 
 
 def _beside_calls(turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Calls with the text that the model says directly before them in the same turn."""
-    made: list[dict[str, Any]] = []
+    joined: list[dict[str, Any]] = []
     for turn in turns:
-        last = made[-1] if made else {}
-        before = turn.get("tool_calls") and _kind(last) == "assistant" and not last.get("tool_calls")
-        if before and last.get("channel") != "analysis" and last.get("end_turn") is not True:
-            made[-1] = {**turn, "content": last["content"]}
+        last = joined[-1] if joined else {}
+        speaks = kind_of_turn(last) == "assistant" and last.keys() <= _JOINED and last.get("end_turn") is not True
+        if turn.get("tool_calls") and speaks and last.get("channel") not in ("analysis", "final"):
+            joined[-1] = {**turn, "content": last["content"]}
         else:
-            made.append(turn)
-    return made
+            joined.append(turn)
+    return joined

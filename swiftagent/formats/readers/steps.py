@@ -8,7 +8,7 @@ from itertools import count, takewhile
 from typing import Any
 
 from swiftagent.errors import RowError
-from swiftagent.formats.reading.builder import Builder, as_text
+from swiftagent.formats.reading.builder import Builder, as_text, json_like
 from swiftagent.formats.reading.calls import call_of
 from swiftagent.formats.reading.messages import as_messages
 from swiftagent.formats.reading.react_text import read_react_text
@@ -29,16 +29,19 @@ _TASKS = (
     *("chatInput", "user_query"),
 )
 _INPUTS = ("action_input", "arguments", "args", "parameters", "tool_input", "input")
-_RESULTS = ("observation", "observations", "next_observation", "result", "tool_output", "output", "response")
+_RESULTS = ("observation", "result", "tool_output", "output", "response")
 _ANSWERS = ("final_answer", "answer", "final_response", "final_output", "output", "response", "result")
 _DSPY = {"thought": "thought", "tool_name": "tool", "tool_args": "tool_input", "observation": "observation"}
+# A step of ActionStudio and a call in it: what holds more is no step of it, so that nothing is left unread.
+_CALLS_STEP = {"thought", "tool_calls", "next_observation", "user_input", "step_id"}
+_CALL = {"name", "arguments", "id", "type"}
 _NO_TOOLS = FINISH | NO_TOOL  # a step that calls nothing, or says the answer
 _LOGGED = re.compile(r"(?:Action|Invoking)\s*:")
 
 _TRACE = {"question", "steps", "answer", "stopped_by"}
 
 KEYS = frozenset((*_LISTS, "turns", "action", "Action", "ACTION", "tool", "Tool", "outputs"))
-READS = frozenset((*_LISTS, "turns", "log", "inputs", "outputs"))
+_READS = frozenset((*_LISTS, "turns", "log"))
 _STEP = ("thought", "action", "action_input", "tool", "tool_input", "observation")
 
 
@@ -49,6 +52,11 @@ def looks_like(row: Any) -> bool:
         return True
     row = _merged(_flat(row) or row)
     return _steps(row) is not None and any(isinstance(row.get(key), str) for key in _TASKS)
+
+
+def reads(row: Any) -> frozenset[str]:
+    """The keys of lists of steps, and of both halves of a run whose task stands apart from its steps."""
+    return _READS | {"inputs", "outputs"} if type(row) is dict and _merged(row) is not row else _READS
 
 
 def _is_trace(row: dict[str, Any]) -> bool:
@@ -63,22 +71,21 @@ def _steps(row: dict[str, Any]) -> list[Any] | None:
     for key in _LISTS:
         steps = _numbered(row.get(key))
         steps = list(map(_paired, steps)) if isinstance(steps, list) else None
-        if (
-            steps
-            and any(map(_acts, steps))
-            and all(type(step) is dict and (_acts(step) or _frames(step)) for step in steps)
-        ):
+        if steps and all(type(step) is dict and ("action" in step or "tool" in step) for step in steps):
+            return steps
+        if steps and all(map(_has_calls, steps)) and not any(row.get(answer) for answer in _ANSWERS):
             return steps
     return None
 
 
-def _acts(step: Any) -> bool:
-    return type(step) is dict and ("action" in step or "tool" in step or type(step.get("tool_calls")) is list)
-
-
-def _frames(step: dict[str, Any]) -> bool:
-    """Whether it is a step that smolagents keeps beside those of the model: the system prompt, the task, a plan."""
-    return "system_prompt" in step or "task" in step or "plan" in step
+def _has_calls(step: Any) -> bool:
+    """Whether it is a step with a list of calls (ActionStudio)."""
+    if type(step) is not dict or not {"thought", "tool_calls", "next_observation"} <= step.keys() <= _CALLS_STEP:
+        return False
+    calls = step["tool_calls"]
+    if type(calls) is not list or (step["next_observation"] and not calls):
+        return False
+    return all(type(call) is dict and "name" in call and call.keys() <= _CALL for call in calls)
 
 
 def _numbered(value: Any) -> Any:
@@ -117,9 +124,14 @@ def _paired(step: Any) -> Any:
 def _merged(row: dict[str, Any]) -> dict[str, Any]:
     """A run of LangSmith, whose task stands under `inputs` and whose steps stand under `outputs`, as one object."""
     asked, given = row.get("inputs"), row.get("outputs")
-    if isinstance(asked, dict) and isinstance(given, dict) and any(key in given for key in _LISTS):
-        return {**{key: value for key, value in row.items() if key not in ("inputs", "outputs")}, **asked, **given}
-    return row
+    if type(asked) is not dict or type(given) is not dict or len(asked) > 1 or len(given) > 2:
+        return row  # of several tasks or answers only one would be read
+    merged = {**row, **asked, **given}
+    lists = given.keys() & set(_LISTS)
+    known = (
+        len(lists) == 1 and given.keys() - lists <= set(_ANSWERS) and len(merged) == len(row) + len(asked) + len(given)
+    )
+    return merged if known else row
 
 
 def parse(row: Any) -> Trajectory:
@@ -145,9 +157,6 @@ def _read_run(builder: Builder, row: dict[str, Any]) -> None:
 
 
 def _read_step(builder: Builder, step: dict[str, Any]) -> None:
-    if not _acts(step):
-        builder.system(as_text(step.get("system_prompt")))
-        return
     if "action" not in step and "tool" not in step:
         _read_calls(builder, step)
         return
@@ -173,15 +182,15 @@ def _read_step(builder: Builder, step: dict[str, Any]) -> None:
 
 
 def _read_calls(builder: Builder, step: dict[str, Any]) -> None:
-    """A step with a list of calls, or with a reply and what the user said to it (ActionStudio, smolagents)."""
-    said = as_text(step.get("thought") or step.get("model_output")).strip()
-    worked = not step.get("error")
-    (builder.thought if step["tool_calls"] else builder.answer)(said, trained=worked)
-    for name, arguments, id in map(call_of, as_messages(step["tool_calls"])):
-        builder.call(name, arguments, id, worked)
-    observed = next((step[key] for key in _RESULTS if step.get(key)), None)
-    if builder.waits_for_result and not step.get("is_final_answer"):
-        builder.result(as_text(observed if worked else observed or step.get("error")))
+    """A thought and its calls with what they gave, or a reply and what the user said to it."""
+    thought = as_text(step["thought"]).strip()
+    if not step["tool_calls"]:
+        builder.answer(thought)
+    else:
+        builder.thought(thought)
+        builder.calls(map(call_of, step["tool_calls"]))
+        given = step["next_observation"]
+        builder.result(json_like(given) if isinstance(given, list) else as_text(given))
     if step.get("user_input"):
         builder.question(as_text(step["user_input"]))
 

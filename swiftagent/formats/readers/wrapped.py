@@ -41,20 +41,26 @@ def looks_like(row: Any) -> bool:
     return type(row) is dict and _found(row) is not None
 
 
-def _found(row: dict[str, Any]) -> tuple[list[Any], list[Any]] | None:
-    """What stands inside, and who reads each of it."""
+def reads(row: Any) -> frozenset[str]:
+    """The key that holds what is read: what stands under another one is counted as unread."""
+    found = _found(row)
+    return frozenset((found[0],) if found else ())
+
+
+def _found(row: dict[str, Any]) -> tuple[str, list[Any], list[Any]] | None:
+    """A key, what stands under it, and who reads each of it."""
     for key in _MANY:
         items = row.get(key)
         if isinstance(items, list) and items and all(isinstance(item, (dict, list)) for item in items):
             readers = [reader_of(item, _NOT_INSIDE) for item in items]
             if any(readers):
-                return items, readers
+                return key, items, readers
     for key in _ONE:
         value = _value(row.get(key))
         if isinstance(value, dict) or (isinstance(value, list) and key != "content"):
             reader = reader_of(value, _NOT_INSIDE)
             if reader is not None:
-                return [value], [reader]
+                return key, [value], [reader]
     return None
 
 
@@ -73,7 +79,7 @@ def parse(row: Any) -> list[Trajectory]:
     if found is None:
         raise RowError("not-a-conversation", "no conversation inside the row")
     read: list[Trajectory] = []
-    for item, reader in zip(*found, strict=True):
+    for item, reader in zip(*found[1:], strict=True):
         if reader is None:
             continue
         pieces = reader.parse(_with_what_stands_beside(item, row))

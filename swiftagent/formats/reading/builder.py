@@ -140,7 +140,7 @@ class Builder:
     def answer(self, text: str, trained: bool = True) -> None:
         self._begin()
         if text:
-            if self.tools and text.rstrip()[-1:] in ("]", "}", ")", "`") and self._answer_is_calls(text, trained):
+            if self.tools and self._answer_is_calls(text, trained):
                 return
             self.events.append(Answer(_shown(text), trained))
         else:
@@ -213,8 +213,8 @@ class Builder:
 
     def _answer_is_calls(self, text: str, trained: bool) -> bool:
         """Where tools are declared, an answer that is nothing but calls of them is those calls."""
-        calls = calls_in_text(text)
         names = {tool.name for tool in self.tools}
+        calls = calls_in_text(text) if text.startswith(("[", "{", "`", *names)) else []
         if not calls or any(name not in names for name, _, _ in calls):
             return False
         self.repairs.append("call-in-text")

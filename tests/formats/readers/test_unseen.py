@@ -361,7 +361,6 @@ BLOCKS = [
     "row",
     [
         {"reqPayload": REQUEST, "respPayload": COMPLETION},
-        {"kwargs": REQUEST, "result": COMPLETION},
         {"prompt_input": REQUEST, "prompt_output": {"type": "chat", "messages": [SAID]}},
         {"input": REQUEST, "output": {"completion": "It is 3C."}},
         {"messages": json.dumps(REQUEST["messages"]), "response": json.dumps(COMPLETION)},
@@ -421,16 +420,6 @@ REPLY = {"thought": "It is 3C.", "tool_calls": [], "next_observation": "", "user
             "output": "It is 3C.",
             "intermediateSteps": [
                 {"thought": "Hm.", "action": {"tool": "weather", "toolInput": GIVEN, "log": "w"}, "observation": "3C"}
-            ],
-        },
-        {
-            "task": "Oslo?",
-            "steps": [
-                {"task": "Oslo?"},
-                {"tool_calls": [{"function": {"name": "weather", "arguments": GIVEN}}], "model_output": "Hm."}
-                | {"observations": "3C"},
-                {"tool_calls": [{"function": {"name": "final_answer", "arguments": {"answer": "It is 3C."}}}]}
-                | {"model_output": "", "observations": "", "is_final_answer": True},
             ],
         },
     ],
@@ -505,12 +494,6 @@ def test_tables_of_calls_are_read_whatever_their_headings() -> None:
     for row in (gorilla, trelis):
         found = trajectory(row, "alpaca")
         assert found.events == RUN[:2] and [tool.description for tool in found.tools] == ["tells it"]
-
-
-def test_a_tools_answer_as_the_next_input_of_a_pair_is_its_result() -> None:
-    call = f"<|action_start|><|plugin|>{JSON_CALL}<|action_end|>"
-    row = {"conversation": [{"input": "Oslo?", "output": call}, {"input": "3C", "output": "It is 3C."}]}
-    assert read(row, "conversation-pair") == RUN
 
 
 def test_actions_of_a_vision_agent_are_calls() -> None:
