@@ -69,7 +69,7 @@ def turn_of(message: Any) -> Any:
         if value:
             turn[key] = value
     if isinstance(turn["content"], list) and isinstance(turn.get("tool_calls"), list):
-        ids = {call.get("id") for call in turn["tool_calls"] if isinstance(call, dict)}
+        ids = {call["id"] for call in turn["tool_calls"] if isinstance(call, dict) and call.get("id")}
         turn["content"] = [block for block in turn["content"] if not _is_told_twice(block, ids)]
     return turn
 
