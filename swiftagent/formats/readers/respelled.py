@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from swiftagent.errors import RowError
 from swiftagent.formats.reading.builder import as_text
-from swiftagent.formats.reading.calls import CALL_KEYS, call_values, plain_key
+from swiftagent.formats.reading.calls import CALL_KEYS, call_values, is_call_value, plain_key
 from swiftagent.formats.reading.delegate import read_turns
 from swiftagent.formats.reading.messages import REASONING_KEYS, ROLES
 from swiftagent.formats.reading.view import MESSAGE_KEYS, TOOL_KEYS, system_field, tools_field, view_of
@@ -39,7 +39,7 @@ _SYSTEMS = frozenset(
 # A key that names declared tools and nothing else: `toolset`, `candidate_tools`, `function_list`.
 _TOOLS_KEY = re.compile(
     r"(?:all|available|candidate|given|provided|possible|input|agent)?(?:tool|function|api|plugin)"
-    r"(?:s|set|box|list|json|schemas?|definitions?|defs|specs?|descriptions?)+"
+    r"(?:s|set|box|list|json|schemas?|definitions?|defs|specs?|descriptions?){1,2}"
 )
 # What a reader or an annotator may have written (analysis, rationale) is not among them.
 _THOUGHTS = frozenset((
@@ -237,7 +237,8 @@ def _step(turn: dict[str, Any], answered: bool) -> list[dict[str, Any]]:
     calls = [value] if isinstance(value, dict) else value
     if answered or not isinstance(calls, list) or not calls or not all(isinstance(call, dict) for call in calls):
         return [turn]
-    results = [_found(call, _RESULTS_INSIDE) for call in calls]
+    # Beside arguments `output` is what the tool gave; alone it may be what it was asked for.
+    results = [_found(call, _RESULTS_INSIDE if is_call_value(call) else _RESULTS) for call in calls]
     if len(calls) == 1 and results == [None]:
         results = [_found(turn, _RESULTS)]
     if all(result is None for result in results):
