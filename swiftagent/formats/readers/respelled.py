@@ -206,7 +206,8 @@ def _is_result(turn: dict[str, Any], kind: str, unanswered: set[Any]) -> bool:
     its text stands."""
     if kind in ("assistant", "user"):
         id = turn.get("tool_call_id")
-        return isinstance(id, str) and id in unanswered and not call_values(turn)
+        thinks = any(turn.get(key) for key in REASONING_KEYS)
+        return isinstance(id, str) and id in unanswered and not thinks and not call_values(turn)
     said = any(turn.get(key) not in (None, "") for key in _SAID)
     return kind == "result" and not said and "parameters" not in turn and _found(turn, _RESULTS_INSIDE) is not None
 

@@ -49,6 +49,11 @@ def test_an_id_of_an_open_call_makes_a_turn_its_result(role: str) -> None:
     assert events(ASKED, MADE, {"role": role, "tool_call_id": "1", "content": "2C"}, SAID) == RUN
 
 
+def test_a_turn_that_thinks_is_the_models_own_whatever_id_it_names() -> None:
+    thought = {**SAID, "tool_call_id": "1", "reasoning_content": "I know."}
+    assert events(ASKED, MADE, thought)[-2:] == (Thought("I know."), END)
+
+
 def test_what_the_system_says_behind_a_call_stays_the_systems() -> None:
     rule = {"role": "system", "content": "Limit reached; be brief."}
     assert System("Limit reached; be brief.") in events(ASKED, MADE, rule, {**ASKED, "content": "Hm?"}, SAID)
