@@ -63,7 +63,7 @@ def turn_of(message: Any) -> Any:
     )
     given = inner.get("additional_kwargs")
     extra: dict[str, Any] = given if isinstance(given, dict) else {}
-    turn = {"role": _ROLES.get(_role(message), _role(message)), "content": inner.get("content")}
+    turn: dict[str, Any] = {"role": _ROLES.get(_role(message), _role(message)), "content": inner.get("content")}
     for key in ("tool_calls", "function_call", "tool_call_id", "name", "reasoning_content"):
         value = inner.get(key) or extra.get(key)
         if value:
