@@ -3,17 +3,16 @@ question/answer."""
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
 from swiftagent.errors import RowError
+from swiftagent.formats.readers.respelled import declares_tools
 from swiftagent.formats.reading.builder import Builder, as_text
-from swiftagent.formats.reading.calls import is_call_value
-from swiftagent.formats.reading.python_calls import are_calls
+from swiftagent.formats.reading.calls import plain_key
 from swiftagent.formats.reading.tags import read_system, read_tag_text
 from swiftagent.formats.reading.tools import read_tools
-from swiftagent.formats.reading.view import tag_in, tools_field
+from swiftagent.formats.reading.view import TOOL_KEYS, tag_in, tools_field
 from swiftagent.trajectory.types import Trajectory
 
 ABOUT = "instruction / input / output with system and history; query/response, prompt/completion, question/answer alike"
@@ -36,7 +35,8 @@ _ANSWERS = (
     "assistantresponse",  # Trelis
     "generated_solution",  # OpenMathInstruct
 )
-_TOOLS = ("functionlist", "functionmetadata", "function_list", "functionList", "functionMetaData")
+# Heads of tables under which tools may be declared; the last two are Trelis'.
+_TOOLS = frozenset((*map(plain_key, TOOL_KEYS), "functionlist", "functionmetadata"))
 _REASONING = ("reasoning", "reasoning_content", "thinking", "complex_cot", "cot", "thought", "chain_of_thought")
 # s1K: what was thought and then said, beside the gold solution.
 _ATTEMPTS = (
@@ -65,28 +65,16 @@ def pairs_of(row: Any) -> list[tuple[str, str]] | None:
     if asked is None or answered is None:
         return None
     answer = row[answered]
-    if (
-        not isinstance(answer, str)
-        and is_call_value(answer)
-        and all(isinstance(item, dict) for item in (answer if isinstance(answer, list) else [answer]))
-    ):
-        answer = f"<tool_call>{json.dumps(answer, ensure_ascii=False)}</tool_call>"
-    elif not isinstance(answer, str):
-        if answer is not None and not (isinstance(answer, list) and answer and all(map(_is_text, answer))):
+    if not isinstance(answer, str):
+        if answer is not None and not (isinstance(answer, list) and len(answer) == 1 and isinstance(answer[0], str)):
             return None
-        if len(answer or ()) > 1 and not all(map(are_calls, answer)):  # of several answers nobody knows the right one
-            return None
-        answer = "\n".join(answer) if answer else ""
+        answer = answer[0] if answer else ""
     question = row[asked]
     for key in ("input", "context"):  # of Dolly, what the instruction speaks of stands under `context`
         extra = row.get(key) if asked != key else None
         if isinstance(extra, str) and extra:
             question = f"{question}\n{extra}" if question else extra
     return [*_history(row.get("history")), (question, answer)]
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
 
 
 def _in_small_letters(row: dict[str, Any]) -> dict[str, Any]:
@@ -128,13 +116,17 @@ def system_of(row: dict[str, Any]) -> str:
     return system if isinstance(system, str) else ""
 
 
+def _declared(row: dict[str, Any]) -> Any:
+    """The declared tools of a table, whatever the letters of its heads; None where it declares none."""
+    found = (value for key, value in row.items() if plain_key(str(key)) in _TOOLS and declares_tools(value))
+    return next(found, None)
+
+
 def parse(row: Any) -> Trajectory:
     pairs = pairs_of(row)
     if pairs is None:
         raise RowError("not-a-conversation", "no question and answer")
-    small = _in_small_letters(row)
-    listed = next((small[key] for key in _TOOLS if small.get(key)), None)  # Trelis
-    builder = Builder(*read_tools(tools_field(small) or listed))
+    builder = Builder(*read_tools(tools_field(row) or _declared(row)))
     system = system_of(row)
     (read_system if _LISTS_TOOLS.search(system) else Builder.system)(builder, system)
     reasoning = _reasoning_of(row)

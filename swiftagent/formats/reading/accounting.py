@@ -76,12 +76,11 @@ _LABELS = frozenset((
     "role", "from", "name", "toolcallid", "callid", "kind", "speaker", "function", "id", "uuid", "type", "timestamp",
     "createdat", "updatedat", "index", "model", "status",
 ))
-_GIVEN_KEYS = frozenset(("result", "output", "observation", "response", "returned", "tool_result", "tool_output")
-    + ("outputs", "return", "stdout"))
 # fmt: on
 _TEXT_KEYS = frozenset(("content", "value", "text", "message", "output", "thought", "observation", "parts"))
 _SPEAKER_KEYS = frozenset(("role", "from", "type", "kind", "speaker", "action", "tool", "class_"))
 _CALLED_KEYS = frozenset(("call", "tool", "action", "api", "tool_call", "function_call", "api_call"))
+_GIVEN_KEYS = frozenset(("result", "output", "observation", "response", "returned", "tool_result", "tool_output"))
 
 # walk: trusted, its objects are walked; trace: a part of it stands in the trajectory; whole: all of it does;
 # turns: metadata, in which nothing but turns is looked for; spoken: sentences are looked for, and nothing is rejected;
@@ -220,8 +219,7 @@ def _in_part(text: str, rule: _Rule) -> bool:
 
 
 def _is_steps(path: str, value: Any) -> bool:
-    outer, _, key = path.rpartition(".")
-    return _holds_turns(value, calls=True) or _is_step_key(_plain_of(key)) or (outer != "" and key in _GIVEN_KEYS)
+    return _holds_turns(value, calls=True) or _is_step_key(_plain_of(path.rpartition(".")[2]))
 
 
 def _is_step_key(plain: str) -> bool:

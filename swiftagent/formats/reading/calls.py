@@ -16,16 +16,13 @@ _NAMES = (
 )
 ARGUMENT_KEYS = (
     *("arguments", "parameters", "args", "kwargs", "input", "params", "action_input", "Action_Input", "param_dict"),
-    *("tool_input", "toolInput", "API_params", "api_params", "tool_args"),
+    *("tool_input",),
 )
-
-
-# What a call object holds beside its name and its arguments.
-_BESIDE_CALL = frozenset((
-    "id", "toolcallid", "callid", "tooluseid", "type", "index", "status", "state", "result", "results", "output",
-    "outputs", "response", "observation", "error", "iserror", "description", "requestor", "timestamp", "signature", "role",
-    "thoughtsignature", "extracontent", "thought", "reasoning", "content", "servername", "serverlabel", "function",
-))  # fmt: skip
+# Of calls alone: what stands under these beside a turn is looked for like any other text.
+_ALL_ARGUMENT_KEYS = (
+    *ARGUMENT_KEYS,
+    *("toolInput", "API_params", "api_params", "tool_args", "toolArgs", "function_args", "functionArgs"),
+)
 _ID_KEYS = ("id", "tool_call_id", "call_id", "tool_use_id", "toolCallId")
 # Keys of an assistant turn under which its calls stand, without case and separators.
 CALL_KEYS = frozenset(
@@ -62,7 +59,7 @@ def is_call_value(value: Any) -> bool:
     if isinstance(value.get("function"), dict):
         return is_call_value(value["function"])
     named = any(isinstance(value.get(key), str) for key in (*_NAMES, "function"))
-    return named and any(key in value for key in ARGUMENT_KEYS)
+    return named and any(key in value for key in _ALL_ARGUMENT_KEYS)
 
 
 def call_of(item: Any) -> RawCall:
@@ -77,25 +74,13 @@ def call_of(item: Any) -> RawCall:
             item = {**item, "name": item.get("name", function)}
         for name in _NAMES:
             if isinstance(item.get(name), str):
-                return item[name], _given(item, name), _id_of(item)
+                given: Any = next((item[key] for key in _ALL_ARGUMENT_KEYS if key in item and key != name), {})
+                return item[name], given, _id_of(item)
         if len(item) == 1:  # {"get_weather": {"city": "Oslo"}}
             ((name, arguments),) = item.items()
             if isinstance(arguments, dict):
                 return name, arguments, None
     raise RowError("broken-call", f"no tool name in the call {str(item)[:80]!r}")
-
-
-def _given(item: dict[str, Any], name: str) -> Any:
-    """The arguments of a call object. Raises RowError("broken-call") where nobody knows which they are."""
-    known = next((key for key in ARGUMENT_KEYS if key in item and key != name), None)
-    if known is not None:
-        return item[known]
-    rest = [key for key in item if item[key] and key not in _NAMES and plain_key(str(key)) not in _BESIDE_CALL]
-    if len(rest) == 1 and (isinstance(item[rest[0]], dict) or rest[0].lower().endswith(ARGUMENT_KEYS)):
-        return item[rest[0]]
-    if rest:
-        raise RowError("broken-call", f"no arguments of {item[name]} but what stands under {', '.join(map(str, rest))}")
-    return {}
 
 
 def calls_of(value: Any) -> tuple[list[RawCall], tuple[str, ...]]:

@@ -38,7 +38,7 @@ ROLES = {
 }  # fmt: skip
 _TAGGED = re.compile(r"<tool_call>(.*)</tool_call>\s*\Z", re.S)
 _CHATGLM_CALL = re.compile(r"\s*```python\s*\n(tool_call\(.*\))\s*```\s*", re.S)
-_REASONING = ("reasoning_content", "thinking", "reasoning", "thought", "think", "tool_plan", "reasoning_details")
+REASONING_KEYS = ("reasoning_content", "thinking", "reasoning", "thought", "think", "tool_plan", "reasoning_details")
 # What the type of a turn says where its role is that of the speaker alone (Coze).
 _TYPES = {
     "function_call": "call", "tool_call": "call", "tool_response": "result", "tool_output": "result",
@@ -126,7 +126,7 @@ def read_message(builder: Builder, message: dict[str, Any], speak: Speak) -> Non
     kind = kind_of(message.get("from") if role is None else role)
     if len(message) > 2:
         kind = _kind_by_type(builder, message, kind)
-        if kind in ("assistant", "user", "system") and message.get("name", "") == builder.waits_for_result != "":
+        if kind in ("assistant", "user") and message.get("name", "") == builder.waits_for_result != "":
             kind = "result"  # the tool speaks under another's role
         if kind == "assistant" and content and has_masked_part(message):
             builder.repairs.append("masked-part")
@@ -234,7 +234,7 @@ def _read_assistant(builder: Builder, message: dict[str, Any], text: str, speak:
     if len(message) == 2 and text:
         speak(builder, text, False, trained)
         return
-    for key in _REASONING:
+    for key in REASONING_KEYS:
         reasoning = message.get(key)
         if isinstance(reasoning, list):
             reasoning = "\n\n".join(filter(None, map(_reasoning_text, reasoning)))
