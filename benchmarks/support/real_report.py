@@ -46,19 +46,24 @@ QUESTIONS = {
 }
 # What was made of the runs of size "cpu", by question: a reading of the tables, the one thing that is typed by hand.
 DECIDED = {
-    "a": "Exact masks stay the default. Without them, and with keyword masks, a tool is called where none is needed, in "
-    "every seed; a model that was trained on results expects them (bits per byte of results). Where a call is needed "
-    "the three do not differ in every seed.",
+    "a": "Exact masks stay the default. Without them, and with keyword masks, a tool is called where none is "
+    "needed, in every seed; a model that was trained on results expects them (bits per byte of results). Where"
+    " a call is needed the three do not differ in every seed.",
     "d": "`configs/agent_best.yaml` has `method: self-distill`: in every seed calls are better and the base's own "
-    "answers are kept. Penalising the divergence from the base was found to keep an 8B model from forgetting too "
-    "(Bansal and Sanghavi, *Context-Free Synthetic Data Mitigates Forgetting*, arXiv 2505.13811, 2025). Chat written by "
-    "the base (`mix --rewrite-general`) keeps as much, in every seed, calls as well as plain chat and needs no second "
-    "forward pass; others found the same of 7B models: Yang et al., *Self-Distillation Bridges Distribution Gap in "
-    "Language Model Fine-Tuning* (ACL 2024), and Huang et al., *Mitigating Catastrophic Forgetting in Large Language "
-    "Models with Self-Synthesized Rehearsal* (ACL 2024). The validation split of such a mix is rewritten with it: by "
-    "the answers of the data (bits per byte of chat) a model that keeps its own words seems to forget. Chat stays in "
-    "the mix: without it a tool is called where none is needed, in every seed. `adapter_scale: auto` stays a hint: "
-    "so short a training does not survive half an adapter.",
+    "answers are kept. Penalising the divergence from the base was found to keep an 8B model from forgetting "
+    "too (Bansal and Sanghavi, *Context-Free Synthetic Data Mitigates Forgetting*, arXiv 2505.13811, 2025; "
+    "they sample the base without a prompt). Chat written by the base (`mix --rewrite-general`) keeps as much,"
+    " in every seed, calls as well as plain chat and needs no second forward pass; others found the same of 7B"
+    " models: Yang et al., *Self-Distillation Bridges Distribution Gap in Language Model Fine-Tuning* (ACL "
+    "2024), and Huang et al., *Mitigating Catastrophic Forgetting in Large Language Models with Self-"
+    "Synthesized Rehearsal* (ACL 2024). The validation split of such a mix is rewritten with it: by the "
+    "answers of the data (bits per byte of chat) a model that keeps its own words seems to forget. Chat stays "
+    "in the mix: without it a tool is called where none is needed, in every seed. `adapter_scale: auto` stays "
+    "a hint: half of an adapter that was trained so briefly calls almost nothing.",
+    "c": "No rate changes. 2e-4 forgets less than 1e-3 in every seed and learns its name in none; calls do not "
+    "differ in every seed. Those of the 7B recipes are published ones.",
+    "b": "Nothing: one seed each. Rows that want no call buy restraint with calls, more chat than calls forgets "
+    "more of the base's own words.",
     "i": "`eval_calls` stays off where nobody asks for it.",
 }
 Found = dict[tuple[str, int], dict[str, Any]]  # by arm and seed
