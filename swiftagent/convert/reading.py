@@ -15,7 +15,7 @@ from swiftagent.formats.outside import outside_reader
 from swiftagent.formats.reading.accounting import NOTHING, Unread, unread
 from swiftagent.formats.reading.training_marks import is_marked_failed
 from swiftagent.formats.reading.view import MESSAGE_KEYS, view_of
-from swiftagent.formats.table import BY_STRUCTURE, FORMATS, IN_TURNS, TURN_FORMATS
+from swiftagent.formats.table import BY_STRUCTURE, FORMATS, TURN_FORMATS
 from swiftagent.io.jsonl import BadRow, Row
 from swiftagent.io.words import did_you_mean
 from swiftagent.trajectory.ledger import Ledger
@@ -323,7 +323,7 @@ _MEDIA = frozenset(("images", "image", "videos", "video", "audios", "audio"))
 def _keys_of(name: str, module: Any, row: Any) -> tuple[frozenset[str], bool]:
     """The keys of a row from which its reader takes texts, and whether it has a structure of its own below them."""
     keys = module.reads(row) if hasattr(module, "reads") else getattr(module, "READS", getattr(module, "KEYS", _NONE))
-    if name in IN_TURNS and view_of(row).format:
+    if (name in TURN_FORMATS or name == "react") and view_of(row).format == name:
         return keys | {view_of(row).key}, False
     return keys, True
 

@@ -24,23 +24,23 @@ _NAMES = (  # in the order in which `auto` asks them
     *("swiftagent", "api-bank", "claude-code", "codex", "pi", "adp", "toolbench", "toolalpaca", "tooltalk"),
     *("seal-tools", "glaive", "moss", "toolrl", "openhands", "atif", "adk", "autogen", "langfuse", "traces"),
     *("gemini-cli", "copilot-chat", "trae", "continue", "mistral-entries", "librechat", "swe-agent", "chat-export"),
-    *("typed-parts", "recipients", "gemini", "bedrock", "responses", "langchain", "preference", "exchange"),
-    *("chat-text", "alfworld", "acted-turns", "respelled", "ms-agent", "agent-instruct", "react", "anthropic"),
-    *("llamafactory-v1", "swift", "cline", "toolace", "hermes", "openai", "sharegpt", "xlam", "steps", "turns-aside"),
-    *("scattered", "conversation-pair", "alpaca", "speaker-turns", "wrapped"),
+    *("typed-parts", "gemini", "bedrock", "responses", "langchain", "preference", "exchange", "chat-text"),
+    *("alfworld", "ms-agent", "agent-instruct", "react", "anthropic", "llamafactory-v1", "swift", "cline"),
+    *("toolace", "hermes", "openai", "sharegpt", "xlam", "steps", "turns-aside", "scattered", "conversation-pair"),
+    *("alpaca", "speaker-turns", "wrapped"),
 )
 _MODULES = {"continue": "continue_session"}  # where the name is a word of Python
 # Name to module.
 FORMATS = {name: f"swiftagent.formats.readers.{_MODULES.get(name, name.replace('-', '_'))}" for name in _NAMES}
 # One look at their turns (`reading.view`) separates them, so no module of these is asked. "react" reads pairs too.
 TURN_FORMATS = (
-    "ms-agent", "agent-instruct", "anthropic", "llamafactory-v1", "swift", "cline", "toolace", "hermes", "openai",
+    *("ms-agent", "agent-instruct", "anthropic", "llamafactory-v1", "swift", "cline", "toolace", "hermes", "openai"),
     "sharegpt",
-)  # fmt: skip
-# Those that read the turns which this look finds, whatever stands in them.
-IN_TURNS = frozenset((*TURN_FORMATS, "react", "acted-turns", "respelled", "recipients"))
+)
 # Recognised by keys, roles and types alone, never by what a plain text says.
-BY_STRUCTURE = frozenset((
-    "adk", "autogen", "bedrock", "exchange", "gemini", "langchain", "openhands", "responses", "seal-tools", "tooltalk",
-    "continue", "mistral-entries", "typed-parts", "turns-aside", "scattered",
-))  # fmt: skip
+BY_STRUCTURE = frozenset(
+    (
+        *("adk", "autogen", "bedrock", "exchange", "gemini", "langchain", "openhands", "responses", "seal-tools"),
+        *("tooltalk", "continue", "mistral-entries", "typed-parts", "turns-aside", "scattered"),
+    )
+)

@@ -7,12 +7,10 @@ import re
 from typing import Any
 
 from swiftagent.errors import RowError
-from swiftagent.formats.readers.respelled import declares_tools
 from swiftagent.formats.reading.builder import Builder, as_text
-from swiftagent.formats.reading.calls import plain_key
 from swiftagent.formats.reading.tags import read_system, read_tag_text
 from swiftagent.formats.reading.tools import read_tools
-from swiftagent.formats.reading.view import TOOL_KEYS, tag_in, tools_field
+from swiftagent.formats.reading.view import tag_in, tools_field
 from swiftagent.trajectory.types import Trajectory
 
 ABOUT = "instruction / input / output with system and history; query/response, prompt/completion, question/answer alike"
@@ -33,10 +31,7 @@ _QUESTIONS = (
 _ANSWERS = (
     *("output", "response", "completion", "answer", "chosen", "assistant", "gpt", "solution", "text_output"),
     "assistantresponse",  # Trelis
-    "generated_solution",  # OpenMathInstruct
 )
-# Heads of tables under which tools may be declared; the last two are Trelis'.
-_TOOLS = frozenset((*map(plain_key, TOOL_KEYS), "functionlist", "functionmetadata"))
 _REASONING = ("reasoning", "reasoning_content", "thinking", "complex_cot", "cot", "thought", "chain_of_thought")
 # s1K: what was thought and then said, beside the gold solution.
 _ATTEMPTS = (
@@ -116,17 +111,11 @@ def system_of(row: dict[str, Any]) -> str:
     return system if isinstance(system, str) else ""
 
 
-def _declared(row: dict[str, Any]) -> Any:
-    """The declared tools of a table, whatever the letters of its heads; None where it declares none."""
-    found = (value for key, value in row.items() if plain_key(str(key)) in _TOOLS and declares_tools(value))
-    return next(found, None)
-
-
 def parse(row: Any) -> Trajectory:
     pairs = pairs_of(row)
     if pairs is None:
         raise RowError("not-a-conversation", "no question and answer")
-    builder = Builder(*read_tools(tools_field(row) or _declared(row)))
+    builder = Builder(*read_tools(tools_field(row)))
     system = system_of(row)
     (read_system if _LISTS_TOOLS.search(system) else Builder.system)(builder, system)
     reasoning = _reasoning_of(row)

@@ -1,34 +1,26 @@
 """A conversation as one text with a chat template's marks: ChatML, Llama 2 and 3, Gemma, Zephyr, `### Human:`,
-`Human:`, and those of `model_prompts`."""
+`Human:`."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
-import msgspec
-
 from swiftagent.errors import RowError
-from swiftagent.formats.readers.model_prompts import Template, template_of, turns_of
 from swiftagent.formats.reading.delegate import read_turns
 from swiftagent.formats.reading.messages import ROLES
-from swiftagent.formats.reading.tools import read_tools
-from swiftagent.formats.reading.view import tools_field
 from swiftagent.trajectory.types import Trajectory
 
 ABOUT = (
-    "a text with a chat template's marks (ChatML, Llama 2 to 4, Gemma, Zephyr, Harmony, Mistral, DeepSeek, Kimi, GLM, "
-    "MiniMax, Granite, Command R, EXAONE, Nemotron, ### Human, ### Instruction, Human:)"
+    "a text with a chat template's marks (ChatML, Llama 2 and 3, Gemma, Zephyr, Harmony, ### Human, ### "
+    "Instruction, Human:)"
 )
 SAMPLE = {"text": "<|im_start|>user\nOslo?<|im_end|>\n<|im_start|>assistant\nThe capital of Norway.<|im_end|>\n"}
 _KEYS = ("text", "prompt", "content", "conversation", "input", "plain_text", "formatted_text", "chat_template_text")
 _ENDINGS = ("completion", "response", "output")
 
 KEYS = frozenset(_KEYS)
-_START = re.compile(
-    r"\s*(?:<s>|<bos>|<\|begin_of_text\|>|<\|endoftext\|>|<\|startoftext\|>|<BOS_TOKEN>|\[gMASK\](?:<sop>)?"
-    r"|<｜begin▁of▁sentence｜>)?\s*"
-)
+_START = re.compile(r"\s*(?:<s>|<bos>|<\|begin_of_text\|>|<\|endoftext\|>)?\s*")
 _HASHES = r"(?:System|Human|User|Assistant|Instruction|Input|Response|Tool|Function|Observation)"
 # First the mark that a text of the kind starts with, then role and text of each turn.
 _TEMPLATES: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = tuple(
@@ -43,8 +35,8 @@ _TEMPLATES: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = tuple(
         (r"<start_of_turn>", r"<start_of_turn>(\w+)\n(.*?)\s*(?:<end_of_turn>|(?=<start_of_turn>)|\Z)"),
         (
             r"<\|(?:system|user)\|>",
-            r"<\|(system|user|assistant|observation|tool|tool_response)\|>\s*(.*?)\s*"
-            r"(?:<\|end\|>|</s>|<\|endoftext\|>|(?=<\|(?:system|user|assistant|observation|tool|tool_response)\|>)|\Z)",
+            r"<\|(system|user|assistant|observation|tool)\|>\s*(.*?)\s*"
+            r"(?:<\|end\|>|</s>|<\|endoftext\|>|(?=<\|(?:system|user|assistant|observation|tool)\|>)|\Z)",
         ),
         (r"### (?:Human|User|System):", rf"### ({_HASHES}):\s*(.*?)\s*(?=### {_HASHES}:|\Z)"),
         (r"(?:Below is an? |### Instruction:)", rf"(?:^|\n)### ({_HASHES}):\s*(.*?)\s*(?=\n### {_HASHES}:|\Z)"),
@@ -78,7 +70,7 @@ def _text_of(row: Any) -> str | None:
         return None
     for key in _KEYS:
         text = row.get(key)
-        if isinstance(text, str) and _template_of(text)[0] is not None:
+        if isinstance(text, str) and _template_of(text) is not None:
             rest = (
                 next((row[ending] for ending in _ENDINGS if isinstance(row.get(ending), str)), "")
                 if key == "prompt"
@@ -88,24 +80,21 @@ def _text_of(row: Any) -> str | None:
     return None
 
 
-def _template_of(text: str) -> tuple[re.Pattern[str] | Template | None, int]:
-    """The template of a text, and where its first turn begins."""
+def _template_of(text: str) -> re.Pattern[str] | None:
     start = _START.match(text)
     place = start.end() if start else 0
+    if text.startswith("[INST]", place):
+        return _INST
     if text.startswith("<|start|>", place):
-        return _HARMONY, place
-    template = next((turn for first, turn in _TEMPLATES if first.match(text, place)), None)
-    family = template or template_of(text, place)
-    return family or (_INST if text.startswith("[INST]", place) else None), place
+        return _HARMONY
+    return next((turn for first, turn in _TEMPLATES if first.match(text, place)), None)
 
 
-def turns_in(text: str) -> list[dict[str, Any]]:
+def turns_in(text: str) -> list[dict[str, str]]:
     """The turns of a text that is written in a known template; [] for any other text."""
-    template, place = _template_of(text)
+    template = _template_of(text)
     if template is None:
         return []
-    if isinstance(template, Template):
-        return turns_of(template, text, place)
     if template is _INST:
         return _inst_turns(text)
     if template is _HARMONY:
@@ -121,13 +110,13 @@ def turns_in(text: str) -> list[dict[str, Any]]:
     return turns
 
 
-def _harmony_turns(text: str) -> list[dict[str, Any]]:
+def _harmony_turns(text: str) -> list[dict[str, str]]:
     """Of gpt-oss: what an assistant says keeps its marks, which separate what is thought, called and answered."""
     turns = []
     for role, rest in _HARMONY.findall(text):
         said = _SAID.search(rest)
         if role == "assistant":
-            turns.append({"role": "assistant", "content": f"<|start|>assistant{rest}"})
+            turns.append({"role": "assistant", "content": rest})
         elif said is not None:
             name, _, function = role.partition(".")
             turns.append(
@@ -153,11 +142,4 @@ def parse(row: Any) -> Trajectory:
     text = _text_of(row)
     if text is None:
         raise RowError("not-a-conversation", "no text with the marks of a chat template")
-    turns, tools = _declared(turns_in(text))
-    return read_turns(turns, row, tools=tools) if tools and not tools_field(row) else read_turns(turns, row)
-
-
-def _declared(turns: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[Any]]:
-    """The turns without those that declare tools, and the tools."""
-    tools = [tool for turn in turns if turn["role"] == "tools" for tool in read_tools(turn["content"])[0]]
-    return [turn for turn in turns if turn["role"] != "tools"], [msgspec.to_builtins(tool) for tool in tools]
+    return read_turns(list(turns_in(text)), row)

@@ -7,10 +7,8 @@ import re
 from typing import Any
 
 from swiftagent.errors import RowError
-from swiftagent.formats.readers import bedrock, gemini, langchain, responses, typed_parts
-from swiftagent.formats.reading.calls import call_of, is_call_value
+from swiftagent.formats.readers import gemini, langchain, responses, typed_parts
 from swiftagent.formats.reading.delegate import are_turns, read_turns
-from swiftagent.formats.reading.tools import read_tools
 from swiftagent.formats.reading.view import tools_field
 from swiftagent.trajectory.read_loose import read_loose
 from swiftagent.trajectory.types import Answer, Call, Thought, Trajectory
@@ -23,26 +21,10 @@ SAMPLE = {
     "request": {"model": "m", "messages": [{"role": "user", "content": "Oslo?"}]},
     "response": {"choices": [{"message": {"role": "assistant", "content": "The capital of Norway."}}]},
 }
-_ASKED = (
-    *("request", "input", "prompt", "query", "inputs", "responses_create_params", "request_body", "item"),
-    *("reqPayload", "requestBody", "prompt_input"),
-)
+_ASKED = ("request", "input", "prompt", "query", "inputs", "responses_create_params", "request_body", "item")
 _ANSWERED = ("response", "output", "completion", "choices", "outputs", "sampled", "response_body", "sample")
 # Beside `messages` that end before the model speaks, these hold what it said.
-_BESIDE_MESSAGES = (
-    *("response", "completion", "choices", "output", "chosen_response", "answer"),
-    *("model_response", "assistant_response", "generation", "reply"),
-)
-# Where an answer is looked for, in this order: what is called the answer goes before what a model gave.
-_ANSWERS = dict.fromkeys((*_ANSWERED, *_BESIDE_MESSAGES, "respPayload", "responseBody", "prompt_output"))
-# What logs wrap around the body of a request or a response.
-_BODIES = ("body", "__data__", "inputBodyJson", "outputBodyJson")
-# Where the tools of a request are kept apart from it.
-_SETTINGS = ("model_parameters", "optional_params", "invocation_params", "extra")
-# All that an answer may hold whose text stands under a name of its own.
-_TEXTS = ("completion", "text", "content")
-_CALL = {"name", "arguments", "parameters", "function", "id"}
-_BESIDE_TEXT = ("reasoning", "reasoning_content", "thinking", "tool_calls", "function_call")
+_BESIDE_MESSAGES = ("response", "completion", "choices", "output", "chosen_response", "answer")
 
 # What a JSON text holds that is more than a result or an answer in JSON.
 _TOLD = re.compile(r'"(?:role|toolCallId)"|"type"\s*:\s*"function_call"')
@@ -54,20 +36,9 @@ def looks_like(row: Any) -> bool:
     return type(row) is dict and _asked(row) is not None and _answered(row) is not None
 
 
-def reads(row: Any) -> frozenset[str]:
-    """The keys that are asked for turns, and that of an answer which is one whole turn."""
-    key = _answer_key(row) if type(row) is dict else ""
-    given = _inner(row[key]) if key else None
-    return KEYS | {key} if type(given) is dict and "role" in given else KEYS
-
-
-def _answer_key(row: dict[str, Any]) -> str:
-    return next((key for key in _ANSWERS if row.get(key)), "")
-
-
 def _asked_in_messages(row: dict[str, Any]) -> dict[str, Any] | None:
     """Messages that end before the model speaks, beside what it said; tools may stand under model_parameters."""
-    turns = _inner(row.get("messages"))
+    turns = row.get("messages")
     if not isinstance(turns, list) or not turns or not any(row.get(key) for key in _BESIDE_MESSAGES):
         return None
     last = turns[-1]
@@ -81,8 +52,8 @@ def _asked(row: dict[str, Any]) -> dict[str, Any] | None:
     """What was sent: an object with messages."""
     if (found := _asked_in_messages(row)) is not None:
         return found
-    for key in filter(row.get, _ASKED):
-        value = _inner(row[key])
+    for key in _ASKED:
+        value = _inner(row.get(key))
         turns = _turns(value)
         if turns is not None:
             return {**row, "messages": turns}
@@ -103,7 +74,7 @@ def _inner(value: Any) -> Any:
             value, _ = read_loose(value)
         except RowError:
             return value
-    for key in _BODIES:
+    for key in ("body", "__data__"):
         if isinstance(value, dict) and isinstance(value.get(key), dict):
             value = value[key]
     return value
@@ -122,7 +93,7 @@ def _turns(value: Any) -> list[Any] | None:
 
 def _answered(row: dict[str, Any]) -> list[Any] | None:
     """The turns of the answer."""
-    value = _inner(row.get(_answer_key(row)))
+    value = _inner(next((row[key] for key in (*_ANSWERED, "chosen_response", "answer") if row.get(key)), None))
     if isinstance(value, dict) and isinstance(value.get("output_text"), str) and not value.get("output"):
         value = value["output_text"] if not value.get("choices") else value  # of OpenAI's evals
     for key in ("choices", "candidates", "generations", "messages", "output"):
@@ -142,43 +113,15 @@ def _answered(row: dict[str, Any]) -> list[Any] | None:
     for key in ("message", "content"):
         if isinstance(value, dict) and "role" not in value and isinstance(value.get(key), dict):
             value = value[key]
-    return _as_turns(value, tools_field(row))
-
-
-def _as_turns(value: Any, tools: Any) -> list[Any] | None:
-    """What a model said as turns: a text, calls of declared tools alone, one turn or several."""
-    if isinstance(value, dict) and "role" not in value and (said := _said(value)) is not None:
-        value = said
     if isinstance(value, str):
         value = {"role": "assistant", "content": value}
-    items = value if isinstance(value, list) else [value]
-    return _turns([{"role": "assistant", "content": "", "tool_calls": items}] if _are_calls(items, tools) else items)
-
-
-def _are_calls(items: list[Any], tools: Any) -> bool:
-    """Whether all of them are nothing but calls of declared tools."""
-    if (
-        not tools
-        or not items
-        or not all(type(item) is dict and item.keys() <= _CALL and is_call_value(item) for item in items)
-    ):
-        return False
-    names = {tool.name for tool in read_tools(tools)[0]}
-    return all(call_of(item)[0] in names for item in items)
-
-
-def _said(value: dict[str, Any]) -> dict[str, Any] | None:
-    """What a model said, where its text stands under a name of its own: {"completion": text, "reasoning": text}."""
-    texts = [key for key in value if key not in _BESIDE_TEXT]
-    if len(texts) != 1 or texts[0] not in _TEXTS or not isinstance(value[texts[0]], str):
-        return None
-    return {"role": "assistant", "content": value[texts[0]], **{key: value[key] for key in value if key not in texts}}
+    return _turns(value if isinstance(value, list) else [value])
 
 
 def _repeated(row: dict[str, Any]) -> dict[str, Any]:
     """A response of OpenAI's Responses, which repeats the tools and instructions of its request; {} for any other
     answer."""
-    given = _inner(row.get(_answer_key(row)))
+    given = _inner(next((row[key] for key in _ANSWERED if row.get(key)), None))
     return given if isinstance(given, dict) and given.get("object") == "response" else {}
 
 
@@ -191,19 +134,9 @@ def turns_of(row: dict[str, Any]) -> tuple[list[Any], dict[str, Any]] | None:
     if answered[: len(turns)] == turns:  # an agent's output is often the whole conversation
         turns = []
     told = _repeated(row)
-    tools = tools_field(asked) or tools_field(row) or tools_field(told) or _tools_in_settings(row)
+    tools = tools_field(asked) or tools_field(row) or tools_field(told)
     beside = {"instructions": told.get("instructions"), **asked, "id": row.get("id") or ""}
     return [*turns, *answered], {**beside, **({"tools": tools} if tools else {})}
-
-
-def _tools_in_settings(row: dict[str, Any]) -> Any:
-    """Tools that stand among the parameters of a call to the model."""
-    for key in _SETTINGS:
-        inner = row.get(key)
-        tools = (tools_field(inner) or _tools_in_settings(inner)) if isinstance(inner, dict) else None
-        if isinstance(tools, list) and all(type(tool) is dict for tool in tools):
-            return tools
-    return None
 
 
 def parse(row: Any) -> Trajectory:
@@ -228,6 +161,4 @@ def read_conversation(turns: list[Any], beside: dict[str, Any]) -> Trajectory:
         return typed_parts.parse(kept)
     if gemini.looks_like(turns):
         return gemini.parse(kept)
-    if bedrock.looks_like(kept):
-        return bedrock.parse(kept)
     return read_turns(turns, beside)

@@ -63,18 +63,9 @@ def turn_of(message: Any) -> Any:
     )
     given = inner.get("additional_kwargs")
     extra: dict[str, Any] = given if isinstance(given, dict) else {}
-    turn: dict[str, Any] = {"role": _ROLES.get(_role(message), _role(message)), "content": inner.get("content")}
+    turn = {"role": _ROLES.get(_role(message), _role(message)), "content": inner.get("content")}
     for key in ("tool_calls", "function_call", "tool_call_id", "name", "reasoning_content"):
         value = inner.get(key) or extra.get(key)
         if value:
             turn[key] = value
-    if isinstance(turn["content"], list) and isinstance(turn.get("tool_calls"), list):
-        ids = {call["id"] for call in turn["tool_calls"] if isinstance(call, dict) and call.get("id")}
-        turn["content"] = [block for block in turn["content"] if not _is_repeated_call(block, ids)]
     return turn
-
-
-def _is_repeated_call(block: Any, ids: set[Any]) -> bool:
-    """Whether a block is a call that stands under `tool_calls` too (models of Anthropic and Gemini)."""
-    calls = isinstance(block, dict) and block.get("type") in ("tool_use", "tool_call", "function_call")
-    return calls and (block.get("id") or block.get("call_id")) in ids

@@ -41,8 +41,6 @@ def reads(row: Any) -> frozenset[str]:
 
 
 def looks_like(row: Any) -> bool:
-    if type(row) is list:  # what the Agents SDK keeps of a run
-        return any(map(is_item, row))
     if type(row) is not dict:
         return False
     items = [item for key in _LISTS if isinstance(row.get(key), list) for item in row[key]]
@@ -67,7 +65,6 @@ def is_item(item: Any) -> bool:
 
 
 def parse(row: Any) -> Trajectory:
-    row = {"input": row} if type(row) is list else row
     builder = Builder(*read_tools(tools_field(row)))
     system = row.get("instructions")
     if isinstance(system, str) and system:

@@ -8,7 +8,7 @@ from itertools import count, takewhile
 from typing import Any
 
 from swiftagent.errors import RowError
-from swiftagent.formats.reading.builder import Builder, as_text, json_like
+from swiftagent.formats.reading.builder import Builder, as_text
 from swiftagent.formats.reading.calls import call_of
 from swiftagent.formats.reading.messages import as_messages
 from swiftagent.formats.reading.react_text import read_react_text
@@ -23,25 +23,19 @@ SAMPLE = {
     "steps": [{"thought": "I look.", "action": "weather", "action_input": {"city": "Oslo"}, "observation": "3C"}],
     "answer": "It is 3C.",
 }
-_LISTS = ("steps", "trajectory", "intermediate_steps", "intermediateSteps", "trace", "agent_thoughts")
-_TASKS = (
-    *("task", "question", "query", "instruction", "goal", "problem_statement", "problem", "input", "prompt"),
-    *("chatInput", "user_query"),
-)
+_LISTS = ("steps", "trajectory", "intermediate_steps", "trace", "agent_thoughts")
+_TASKS = ("task", "question", "query", "instruction", "goal", "problem_statement", "problem", "input", "prompt")
 _INPUTS = ("action_input", "arguments", "args", "parameters", "tool_input", "input")
 _RESULTS = ("observation", "result", "tool_output", "output", "response")
 _ANSWERS = ("final_answer", "answer", "final_response", "final_output", "output", "response", "result")
 _DSPY = {"thought": "thought", "tool_name": "tool", "tool_args": "tool_input", "observation": "observation"}
-# A step of ActionStudio and a call in it: what holds more is no step of it, so that nothing is left unread.
-_CALLS_STEP = {"thought", "tool_calls", "next_observation", "user_input", "step_id"}
-_CALL = {"name", "arguments", "id", "type"}
 _NO_TOOLS = FINISH | NO_TOOL  # a step that calls nothing, or says the answer
 _LOGGED = re.compile(r"(?:Action|Invoking)\s*:")
 
 _TRACE = {"question", "steps", "answer", "stopped_by"}
 
-KEYS = frozenset((*_LISTS, "turns", "action", "Action", "ACTION", "tool", "Tool", "outputs"))
-_READS = frozenset((*_LISTS, "turns", "log"))
+KEYS = frozenset((*_LISTS, "turns", "action", "Action", "ACTION", "tool", "Tool"))
+READS = frozenset((*_LISTS, "turns", "log"))
 _STEP = ("thought", "action", "action_input", "tool", "tool_input", "observation")
 
 
@@ -50,13 +44,8 @@ def looks_like(row: Any) -> bool:
         return False
     if _is_trace(row):
         return True
-    row = _merged(_flat(row) or row)
+    row = _flat(row) or row
     return _steps(row) is not None and any(isinstance(row.get(key), str) for key in _TASKS)
-
-
-def reads(row: Any) -> frozenset[str]:
-    """The keys of lists of steps, and of both halves of a run whose task stands apart from its steps."""
-    return _READS | {"inputs", "outputs"} if type(row) is dict and _merged(row) is not row else _READS
 
 
 def _is_trace(row: dict[str, Any]) -> bool:
@@ -73,19 +62,7 @@ def _steps(row: dict[str, Any]) -> list[Any] | None:
         steps = list(map(_paired, steps)) if isinstance(steps, list) else None
         if steps and all(type(step) is dict and ("action" in step or "tool" in step) for step in steps):
             return steps
-        if steps and all(map(_has_calls, steps)) and not any(row.get(answer) for answer in _ANSWERS):
-            return steps
     return None
-
-
-def _has_calls(step: Any) -> bool:
-    """Whether it is a step with a list of calls (ActionStudio)."""
-    if type(step) is not dict or not {"thought", "tool_calls", "next_observation"} <= step.keys() <= _CALLS_STEP:
-        return False
-    calls = step["tool_calls"]
-    if type(calls) is not list or (step["next_observation"] and not calls):
-        return False
-    return all(type(call) is dict and "name" in call and call.keys() <= _CALL for call in calls)
 
 
 def _numbered(value: Any) -> Any:
@@ -121,23 +98,10 @@ def _paired(step: Any) -> Any:
     return {**step[0], "thought": thought, "observation": as_text(step[1])}
 
 
-def _merged(row: dict[str, Any]) -> dict[str, Any]:
-    """A run of LangSmith, whose task stands under `inputs` and whose steps stand under `outputs`, as one object."""
-    asked, given = row.get("inputs"), row.get("outputs")
-    if type(asked) is not dict or type(given) is not dict or len(asked) > 1 or len(given) > 2:
-        return row  # of several tasks or answers only one would be read
-    merged = {**row, **asked, **given}
-    lists = given.keys() & set(_LISTS)
-    known = (
-        len(lists) == 1 and given.keys() - lists <= set(_ANSWERS) and len(merged) == len(row) + len(asked) + len(given)
-    )
-    return merged if known else row
-
-
 def parse(row: Any) -> Trajectory:
-    row = _merged(_flat(row) or row)
+    row = _flat(row) or row
     builder = Builder(*read_tools(tools_field(row)))
-    builder.system(as_text(system_field(row) or row.get("task_instruction")))
+    builder.system(as_text(system_field(row)))
     for turn in row.get("turns", [row]) if _is_trace(row) else [row]:
         _read_run(builder, turn)
     return builder.build(row.get("id"))
@@ -157,9 +121,6 @@ def _read_run(builder: Builder, row: dict[str, Any]) -> None:
 
 
 def _read_step(builder: Builder, step: dict[str, Any]) -> None:
-    if "action" not in step and "tool" not in step:
-        _read_calls(builder, step)
-        return
     thought = as_text(step.get("thought") or step.get("reasoning")).strip()
     action = step["action"] if "action" in step else step["tool"]
     given = next((step[key] for key in _INPUTS if step.get(key) is not None), None)
@@ -179,20 +140,6 @@ def _read_step(builder: Builder, step: dict[str, Any]) -> None:
     observed = next((step[key] for key in _RESULTS if step.get(key) is not None), None)
     if observed is not None and builder.waits_for_result:
         builder.result(as_text(_unwrapped(str(action), observed)))
-
-
-def _read_calls(builder: Builder, step: dict[str, Any]) -> None:
-    """A thought and its calls with what they gave, or a reply and what the user said to it."""
-    thought = as_text(step["thought"]).strip()
-    if not step["tool_calls"]:
-        builder.answer(thought)
-    else:
-        builder.thought(thought)
-        builder.calls(map(call_of, step["tool_calls"]))
-        given = step["next_observation"]
-        builder.result(json_like(given) if isinstance(given, list) else as_text(given))
-    if step.get("user_input"):
-        builder.question(as_text(step["user_input"]))
 
 
 def _unwrapped(name: str, value: Any) -> Any:

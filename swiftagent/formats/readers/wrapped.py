@@ -20,14 +20,44 @@ SAMPLE = {
     }
 }
 _ONE = (
-    *("conversation", "values", "state", "chat", "body", "data", "log", "trace", "sample", "example", "trajectory"),
-    *("thread", "input", "inputs", "output", "outputs", "result", "response", "info", "attributes", "payload"),
-    *("content", "llmSchema", "record", "item", "row", "dialog", "task", "episode", "rollout", "session", "raw"),
-    *("fields", "value", "json", "obj", "doc", "entry", "instance", "message_log"),
+    *(
+        "conversation",
+        "values",
+        "state",
+        "chat",
+        "body",
+        "data",
+        "log",
+        "trace",
+        "sample",
+        "example",
+        "trajectory",
+        "thread",
+    ),
+    *(
+        "input",
+        "inputs",
+        "output",
+        "outputs",
+        "result",
+        "response",
+        "info",
+        "attributes",
+        "payload",
+        "content",
+        "llmSchema",
+    ),
 )
 _MANY = (
-    *("samples", "conversations", "sessions", "chats", "threads", "eval_cases", "runs", "trajectories"),
-    *("simulations", "episodes", "rollouts", "records", "rows"),
+    "samples",
+    "conversations",
+    "sessions",
+    "chats",
+    "threads",
+    "eval_cases",
+    "runs",
+    "trajectories",
+    "simulations",
 )
 # Questions and answers are everywhere; only what is plainly a conversation is looked for inside.
 _NOT_INSIDE = frozenset(
@@ -53,7 +83,7 @@ def _found(row: dict[str, Any]) -> tuple[str, list[Any], list[Any]] | None:
         items = row.get(key)
         if isinstance(items, list) and items and all(isinstance(item, (dict, list)) for item in items):
             readers = [reader_of(item, _NOT_INSIDE) for item in items]
-            if any(readers):
+            if all(readers):
                 return key, items, readers
     for key in _ONE:
         value = _value(row.get(key))
@@ -80,8 +110,6 @@ def parse(row: Any) -> list[Trajectory]:
         raise RowError("not-a-conversation", "no conversation inside the row")
     read: list[Trajectory] = []
     for item, reader in zip(*found[1:], strict=True):
-        if reader is None:
-            continue
         pieces = reader.parse(_with_what_stands_beside(item, row))
         read += pieces if isinstance(pieces, list) else [pieces]
     return read

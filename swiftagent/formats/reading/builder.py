@@ -10,7 +10,7 @@ from typing import Any
 
 from swiftagent.errors import RowError
 from swiftagent.formats.reading.calls import RawCall, calls_of
-from swiftagent.formats.reading.python_calls import are_calls, python_calls
+from swiftagent.formats.reading.python_calls import looks_like_calls, python_calls
 from swiftagent.formats.reading.tools import types_of
 from swiftagent.formats.reading.user_results import results_in_tags
 from swiftagent.io.jsonl import encode, without_surrogates
@@ -140,7 +140,7 @@ class Builder:
     def answer(self, text: str, trained: bool = True) -> None:
         self._begin()
         if text:
-            if self.tools and self._answer_is_calls(text, trained):
+            if self.tools and text[:1] in "[{`" and self._answer_is_calls(text, trained):
                 return
             self.events.append(Answer(_shown(text), trained))
         else:
@@ -213,8 +213,8 @@ class Builder:
 
     def _answer_is_calls(self, text: str, trained: bool) -> bool:
         """Where tools are declared, an answer that is nothing but calls of them is those calls."""
+        calls = calls_in_text(text)
         names = {tool.name for tool in self.tools}
-        calls = calls_in_text(text) if text.startswith(("[", "{", "`", *names)) else []
         if not calls or any(name not in names for name, _, _ in calls):
             return False
         self.repairs.append("call-in-text")
@@ -287,7 +287,7 @@ def calls_in_text(text: str) -> list[RawCall]:
         return [(named[1], named[2], None)]
     bare = text.strip().strip("`").removeprefix("json").removeprefix("JSON").strip()
     try:
-        if are_calls(bare):
+        if looks_like_calls(bare):
             return [(name, arguments, None) for name, arguments in python_calls(bare)]
         if bare[:1] in ("{", "[") and _NAMED.search(bare) and _GIVEN.search(bare):
             return calls_of(bare)[0]

@@ -6,23 +6,20 @@ import json
 from typing import Any
 
 from swiftagent.errors import RowError
-from swiftagent.formats.reading.python_calls import are_calls, python_calls
+from swiftagent.formats.reading.python_calls import are_calls
 from swiftagent.trajectory.read_loose import read_loose
 
 RawCall = tuple[Any, Any, Any]
 _NAMES = (
     *("name", "tool", "api", "tool_name", "toolName", "api_name", "function_name", "recipient_name", "action"),
-    *("Action", "func", "endpoint", "API_name"),
+    *("Action", "func", "endpoint"),
 )
 ARGUMENT_KEYS = (
     *("arguments", "parameters", "args", "kwargs", "input", "params", "action_input", "Action_Input", "param_dict"),
     *("tool_input",),
 )
-# Of calls alone: what stands under these beside a turn is looked for like any other text.
-_ALL_ARGUMENT_KEYS = (
-    *ARGUMENT_KEYS,
-    *("toolInput", "API_params", "api_params", "tool_args", "toolArgs", "function_args", "functionArgs"),
-)
+
+
 _ID_KEYS = ("id", "tool_call_id", "call_id", "tool_use_id", "toolCallId")
 # Keys of an assistant turn under which its calls stand, without case and separators.
 CALL_KEYS = frozenset(
@@ -59,7 +56,7 @@ def is_call_value(value: Any) -> bool:
     if isinstance(value.get("function"), dict):
         return is_call_value(value["function"])
     named = any(isinstance(value.get(key), str) for key in (*_NAMES, "function"))
-    return named and any(key in value for key in _ALL_ARGUMENT_KEYS)
+    return named and any(key in value for key in ARGUMENT_KEYS)
 
 
 def call_of(item: Any) -> RawCall:
@@ -74,7 +71,7 @@ def call_of(item: Any) -> RawCall:
             item = {**item, "name": item.get("name", function)}
         for name in _NAMES:
             if isinstance(item.get(name), str):
-                given: Any = next((item[key] for key in _ALL_ARGUMENT_KEYS if key in item and key != name), {})
+                given: Any = next((item[key] for key in ARGUMENT_KEYS if key in item and key != name), {})
                 return item[name], given, _id_of(item)
         if len(item) == 1:  # {"get_weather": {"city": "Oslo"}}
             ((name, arguments),) = item.items()
@@ -86,8 +83,6 @@ def call_of(item: Any) -> RawCall:
 def calls_of(value: Any) -> tuple[list[RawCall], tuple[str, ...]]:
     """The calls of a value: an object, a list, or text of either, or one JSON a line. Raises
     RowError("broken-call")."""
-    if isinstance(value, str) and are_calls(value):
-        return [(name, arguments, None) for name, arguments in python_calls(value)], ()
     value, repairs = _parse(value) if isinstance(value, str) else (value, ())
     items = value if isinstance(value, list) else [value]
     if len(items) == 1 and isinstance(items[0], dict) and isinstance(items[0].get("tool_calls"), list):

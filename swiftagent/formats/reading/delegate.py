@@ -33,7 +33,7 @@ def framed(turns: list[Any], row: dict[str, Any]) -> list[Any]:
     """Turns with the question that stands beside them, where they hold none, and with the answer, where they end before
     it."""
     turns = asked_first(turns, row)
-    if kind_of_turn(turns[-1]) in ("result", "user") and (answer := _beside(row, _ANSWERS)):
+    if _kind(turns[-1]) in ("result", "user") and (answer := _beside(row, _ANSWERS)):
         turns = [*turns, {"role": "assistant", "content": answer}]
     return turns
 
@@ -41,13 +41,12 @@ def framed(turns: list[Any], row: dict[str, Any]) -> list[Any]:
 def asked_first(turns: list[Any], row: dict[str, Any]) -> list[Any]:
     """Turns of which none is the user's, behind the question that stands beside them (runs of smolagents)."""
     asked = _beside(row, QUESTIONS)
-    kinds = {kind_of_turn(turn) for turn in turns} if asked else {"user"}
+    kinds = {_kind(turn) for turn in turns} if asked else {"user"}
     needed = "user" not in kinds and kinds & {"call", "assistant", "thought"}
     return [{"role": "user", "content": asked}, *turns] if needed else turns
 
 
-def kind_of_turn(turn: Any) -> str:
-    """system, user, assistant, call, result or thought; "" where its role is none of these."""
+def _kind(turn: Any) -> str:
     return ROLES.get(str(turn.get("role", turn.get("from"))).lower(), "") if isinstance(turn, dict) else ""
 
 

@@ -151,10 +151,6 @@ TOOLSET = "tool_call: "
 _THOUGHT, _TEXT, _NOTHING, _RESULT = r"<think>\1</think>", r"\1", "", r"<obs>\1</obs>"
 _ARGUMENT, _WITHOUT_PREFIX = r"<\1arg_\2>", r"<\1\2>"
 # The mark that a text holds, and what is made of what stands around it; rules of one mark stand together.
-_SEARCHED = (
-    r"<\|begin_(?:of|search)_query\|>((?:(?!<\|).)*)<\|end_(?:of|search)_query\|>\s*"
-    r"<\|begin_(?:of_documents|search_result)\|>((?:(?!<\|(?:begin|end)_).)*)<\|end_\w+\|>"
-)
 _MARKS: tuple[tuple[str, str, str | Callable[[Found], str]], ...] = (
     (
         "<|tool_call_begin|>",
@@ -201,8 +197,6 @@ _MARKS: tuple[tuple[str, str, str | Callable[[Found], str]], ...] = (
     (":opensource>", r"<(/?)(tool_calls?|tool_sep|arg_key|arg_value|think):opensource>", _WITHOUT_PREFIX),
     ("<tool_sep>", r"<tool_sep>|</?tool_calls>", _NOTHING),  # Hunyuan 3
     ("<param_key>", r"<(/?)param_(key|value)>", _ARGUMENT),
-    # Search-o1 and R1-Searcher: a query with what was found right behind it
-    ("query|>", _SEARCHED, r"<search>\1</search><information>\2</information>"),
     ("<action_input>", r"<thought>\s*(.*?)\s*</thought>", _THOUGHT),
     ("<action_input>", r"<action>\s*([\w.\-]+)\s*</action>\s*<action_input>\s*(\{.*?\})\s*</action_input>", _named),
     ("<action_input>", r"(?<=</tool_call>)\s*<observation>\s*(.*?)\s*</observation>", _RESULT),
@@ -246,7 +240,7 @@ _MARKS: tuple[tuple[str, str, str | Callable[[Found], str]], ...] = (
 _RULES = {mark: list(rules) for mark, rules in groupby(_MARKS, itemgetter(0))}
 CALL_MARKS = tuple(_RULES)
 # Those that hold no control token and begin no line with a keyword.
-QUIET_MARKS = ("invoke name=", "</execute", "```tool_code", f"\n{RETURNED}", "\nExecution result", "\nCode Execution")
+QUIET_MARKS = ("invoke name=", "</execute", "```tool_code", f"\n{RETURNED}")
 
 
 def in_common_tags(text: str) -> str:

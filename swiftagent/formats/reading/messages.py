@@ -13,7 +13,7 @@ from typing import Any
 from swiftagent.errors import RowError
 from swiftagent.formats.reading.builder import MEDIA_BLOCKS, THINK_CLOSE, Builder, as_text, json_like, split_thinking
 from swiftagent.formats.reading.calls import RawCall, call_of, call_values, calls_of
-from swiftagent.formats.reading.python_calls import python_calls
+from swiftagent.formats.reading.python_calls import are_calls, python_calls
 from swiftagent.formats.reading.tags import TAGS, read_system, read_tag_text
 from swiftagent.formats.reading.tools import read_tools
 from swiftagent.formats.reading.training_marks import has_masked_part, is_trained
@@ -38,7 +38,7 @@ ROLES = {
 }  # fmt: skip
 _TAGGED = re.compile(r"<tool_call>(.*)</tool_call>\s*\Z", re.S)
 _CHATGLM_CALL = re.compile(r"\s*```python\s*\n(tool_call\(.*\))\s*```\s*", re.S)
-REASONING_KEYS = ("reasoning_content", "thinking", "reasoning", "thought", "think", "tool_plan", "reasoning_details")
+_REASONING = ("reasoning_content", "thinking", "reasoning", "thought", "think", "tool_plan", "reasoning_details")
 # What the type of a turn says where its role is that of the speaker alone (Coze).
 _TYPES = {
     "function_call": "call", "tool_call": "call", "tool_response": "result", "tool_output": "result",
@@ -55,7 +55,7 @@ _RESULT_BLOCKS = frozenset(
 )
 _EVENT_BLOCKS = _THOUGHT_BLOCKS | _CALL_BLOCKS | _RESULT_BLOCKS
 _GOOSE = {"toolRequest": "toolCall", "toolResponse": "toolResult"}
-_RESULT_KEYS = ("content", "value", "output", "tool_result", "result", "run")
+_RESULT_KEYS = ("content", "value", "output", "tool_result", "result")
 
 say_plainly: Speak = Builder.say
 
@@ -126,8 +126,8 @@ def read_message(builder: Builder, message: dict[str, Any], speak: Speak) -> Non
     kind = kind_of(message.get("from") if role is None else role)
     if len(message) > 2:
         kind = _kind_by_type(builder, message, kind)
-        if kind in ("assistant", "user") and message.get("name", "") == builder.waits_for_result != "":
-            kind = "result"  # the tool speaks under another's role
+        if kind == "assistant" and message.get("name") and message["name"] == builder.waits_for_result:
+            kind = "result"  # the tool speaks under the assistant's role
         if kind == "assistant" and content and has_masked_part(message):
             builder.repairs.append("masked-part")
     if ("tool_results" in message or type(content) is dict) and _is_read_aside(builder, message, kind, content):
@@ -234,7 +234,7 @@ def _read_assistant(builder: Builder, message: dict[str, Any], text: str, speak:
     if len(message) == 2 and text:
         speak(builder, text, False, trained)
         return
-    for key in REASONING_KEYS:
+    for key in _REASONING:
         reasoning = message.get(key)
         if isinstance(reasoning, list):
             reasoning = "\n\n".join(filter(None, map(_reasoning_text, reasoning)))
@@ -262,6 +262,8 @@ def _calls_beside(builder: Builder, message: dict[str, Any]) -> list[RawCall]:
         return [(item["params"].get("name"), item["params"].get("arguments"), id) for id, item in calls.items()]
     if not isinstance(calls, str):
         return [call_of(item) for item in (calls if isinstance(calls, list) else [calls] if calls else [])]
+    if are_calls(calls):
+        return [(name, arguments, None) for name, arguments in python_calls(calls)]
     if not calls.strip():
         return []
     found, repairs = calls_of(calls)
@@ -334,7 +336,7 @@ def _read_block(
         return
     say_pieces(builder, said, kind, speak, calls_follow or type_ in _CALL_BLOCKS, trained)
     if type_ in _THOUGHT_BLOCKS:
-        texts = (block.get(key) for key in ("thinking", "think", "reasoning", "value", "text"))
+        texts = (block.get(key) for key in ("thinking", "reasoning", "value", "text"))
         builder.thought(next((text for text in texts if isinstance(text, str)), ""), trained=trained)
     elif type_ in _CALL_BLOCKS:
         if isinstance(block.get("value"), (str, list, dict)):

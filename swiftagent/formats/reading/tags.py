@@ -18,16 +18,9 @@ from swiftagent.formats.reading.tools import Declared, read_tools, types_of
 from swiftagent.trajectory.read_loose import read_loose
 from swiftagent.trajectory.types import Tool
 
-_ACTS = r"(?:search|web_search|wiki_search|code|llm-code|python|execute)"
-_GIVES = r"(?:information|interpreter|result|output|observation|llm-code-output)"
-# No two parts of it can match the same space, and what is asked holds no tag of its own: it takes one look.
-_DONE = (
-    rf"<(?P<act>{_ACTS})>(?P<asked>(?:(?!</?(?P=act)>).)*)</(?P=act)>\s*"
-    rf"<(?P<gives>{_GIVES})>(?P<found>.*?)</(?P=gives)>"
-)
 _PIECE = re.compile(
     # Reasoning may speak of tags, so it ends at its own closing tag alone.
-    r"<think>(?P<reasoning>.*?)</think>"
+    r"<think>\s*(?P<reasoning>.*?)\s*</think>"
     r"|<(?P<tag>tool_call|function_call|functioncall|obs|tool_response|response)>\s*(?P<body>.*?)\s*"
     r"(?:</(?P=tag)>|(?=<(?:tool_call|functioncall|function_call|obs|think|response)>)|\Z)"
     r"|<\|startofthink\|>\s*(?P<think>.*?)\s*(?:<\|endofthink\|>|\Z)"
@@ -39,12 +32,14 @@ _PIECE = re.compile(
     r"|<｜tool▁call▁begin｜>(?:function<｜tool▁sep｜>)?(?P<named>[^<\n]+?)\s*(?:<｜tool▁sep｜>"
     r"|\n)(?P<given>.*?)<｜tool▁call▁end｜>"
     r"|```(?:python|py)\n(?P<code>(?:(?!```).)*?)\n?```\s*\n```output\n(?P<printed>.*?)\n?```"
-    rf"|{_DONE}",
+    r"|<(?P<act>search|code|python|execute)>\s*(?P<asked>(?:(?!</(?P=act)>).)*?)\s*</(?P=act)>\s*"
+    r"<(?P<gives>information|interpreter|result|output|observation)>\s*(?P<found>.*?)\s*</(?P=gives)>",
     re.S,
 )
-_THOUGHT, _DONE_INSIDE = re.compile(r"<think>.*?</think>", re.S), re.compile(_DONE, re.S)
 # What a tool gave inside the model's own text, exactly: only directly behind what was asked of it.
-_PRINTED_INSIDE, _FOUND_INSIDE = re.compile(r"```\s*\n```output\n"), re.compile(rf"</{_ACTS}>\s*<{_GIVES}>")
+_RESULT_INSIDE = re.compile(
+    r"```\s*\n```output\n|</(?:search|code|python|execute)>\s*<(?:information|interpreter|result|output|observation)>"
+)
 _AROUND_CALLS = re.compile(r"<｜tool▁calls▁(?:begin|end)｜>")
 _ANSWER_TAG = re.compile(r"<answer>\s*(.*?)\s*(?:</answer>|\Z)\s*\Z", re.S)
 _XML_CALL = re.compile(r"<function=([^>\n]+)>(.*?)</function>", re.S)
@@ -70,10 +65,10 @@ TAGS = (
 
 def holds_results(text: str) -> bool:
     """Whether a tool's results stand inside an assistant text, behind the code or the search that they answer."""
-    # One letter is looked for far quicker than a word, and a pattern of which the first letters are known than another.
-    if "<" in text and _FOUND_INSIDE.search(text) is not None:
-        return True
-    return "`" in text and _PRINTED_INSIDE.search(text) is not None
+    # One letter is looked for far quicker than a word.
+    if ("<" in text and "</" in text) or ("`" in text and "```output" in text):
+        return _RESULT_INSIDE.search(text) is not None
+    return False
 
 
 def read_tag_text(builder: Builder, text: str, calls_follow: bool = False, trained: bool = True) -> None:
@@ -83,8 +78,7 @@ def read_tag_text(builder: Builder, text: str, calls_follow: bool = False, train
         text = in_common_tags(text)
     if "<｜tool▁calls▁" in text:
         text = _AROUND_CALLS.sub("", text)
-    if inside := holds_results(text):  # what is done amid the reasoning parts it
-        text = _THOUGHT.sub(lambda thought: _DONE_INSIDE.sub(r"</think>\g<0><think>", thought[0]), text)
+    inside = holds_results(text)
     place = 0
     for found in _PIECE.finditer(text):
         kind = found["tag"] or str(found.lastgroup)
@@ -104,17 +98,17 @@ def _read_piece(builder: Builder, found: re.Match[str], kind: str, trained: bool
     body = found[str(found.lastgroup)]
     match kind:
         case "reasoning":
-            builder.thought(body.strip(), trained=trained)
+            builder.thought(body, trained=trained)
         case "response":
             builder.answer(body, trained)
         case "obs" | "tool_response" | "exec":
             builder.result(_unfenced(body) if kind == "exec" else body)
         case "printed" | "found":  # code and what it printed, or a search and what it found
-            name, asked = found["act"] or "code", (found["asked"] or "").strip()
-            code = found["code"] if kind == "printed" else _unfenced(asked)
-            called = (name, {"query": asked}) if "search" in name else ("python", {"code": code})
+            code = found["code"] if kind == "printed" else _unfenced(found["asked"])
+            searched = found["act"] == "search"
+            called = ("search", {"query": found["asked"]}) if searched else ("python", {"code": code})
             builder.call(*called, trained=trained)
-            builder.result(body.strip() if kind == "found" else body)
+            builder.result(body)
         case "given":
             builder.call(found["named"], _unfenced(body), trained=trained)
         case _:

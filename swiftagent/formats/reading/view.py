@@ -23,7 +23,6 @@ TOOL_KEYS = (
 )
 # One of these stands in every text with a tag.
 _MAY_BE_TAG = ("<", "[T", "✿", f"\n{TOOLSET}", "functools[", "```tool_code", ":```json", ": ```json")
-_ENDS = frozenset("`>}")
 _ANTHROPIC = frozenset(
     ("tool_use", "tool_result", "thinking", "redacted_thinking", "server_tool_use", "web_search_tool_result")
 )
@@ -41,7 +40,6 @@ class View:
         self.messages: list[Any] = []
         self.roles: set[str] = set()
         self.react = self.prompt = self.calls = self.brackets = self.acts = False
-        self.more = self.ends_on_mark = False  # of a turn: more than a role and a text; an answer ends as an action may
         self.blocks: set[str] = set()
         self.repairs: tuple[str, ...] = ()
         if type(row) is dict:
@@ -132,14 +130,12 @@ class View:
             self.blocks.update(str(block.get("type")) for block in text if isinstance(block, dict))
             if any(isinstance(block, dict) and "value" in block for block in text):
                 self.blocks.add("*value")
-        if len(message) > 2 or text is None:
-            self.more = True
-            self.calls = self.calls or bool(call_values(message))
+        if (len(message) > 2 or text is None) and call_values(message):
+            self.calls = True
 
     def _look_at_answer(self, text: str) -> None:
         if self.prompt:
             return
-        self.ends_on_mark = self.ends_on_mark or text[-1:] in _ENDS or text[-1:].isspace()
         if not self.react and ("ction" in text or "动" in text or "Thought:" in text) and is_react(text):
             self.react = True
         if text[:1] == "[" and not self.brackets:

@@ -5,16 +5,20 @@ from __future__ import annotations
 from swiftagent.trajectory.prompts import PromptStyle, is_flat
 from swiftagent.trajectory.types import Call, Event, Observation, Thought, Trajectory
 
-_NO_MASKS = ("sharegpt", "alpaca", "hermes", "anthropic")  # each with one system text and no more
-_REACT = ("react", "alpaca")
 LOSSES: dict[str, tuple[str, tuple[str, ...]]] = {  # code: (what it says, the formats that lose it)
-    "mask-lost": ("a step is not trained here, but the format has no masks", _NO_MASKS),
+    "mask-lost": (
+        "a step is not trained here, but the format has no masks",
+        ("sharegpt", "alpaca", "hermes", "anthropic"),
+    ),
     "mask-widened": ("one part of a step is not trained; the format masks the whole step", ("native", "openai")),
     "results-trained": (
         "calls and results are one text, so a trainer of the format trains on results too",
         ("alpaca",),
     ),
-    "system-joined": ("a system message that is not the first was joined to it", _NO_MASKS),
+    "system-joined": (
+        "a system message that is not the first was joined to it",
+        ("sharegpt", "alpaca", "hermes", "anthropic"),
+    ),
     "turns-joined": ("two turns of one side in a row became one", ("sharegpt", "alpaca")),
     "turn-inserted": ("an empty turn was put in, since both sides have to take turns", ("sharegpt",)),
     "arguments-wrapped": ('arguments that are no object became {"input": ...}', ("anthropic",)),
@@ -25,11 +29,14 @@ LOSSES: dict[str, tuple[str, tuple[str, ...]]] = {  # code: (what it says, the f
     "flat-prompt": (
         "types, enums, defaults or inner fields of parameters do not stand in the flat list (`--prompt auto` and "
         "`schema` have them)",
-        _REACT,
+        ("react", "alpaca"),
     ),
-    "text-as-thought": ("text shown to the user beside a call became a thought", _REACT),
-    "calls-in-turn": ("parallel calls stand one after the other, each with its result", _REACT),
-    "result-inserted": ("parallel calls of a row that holds no results are parted by an empty one", _REACT),
+    "text-as-thought": ("text shown to the user beside a call became a thought", ("react", "alpaca")),
+    "calls-in-turn": ("parallel calls stand one after the other, each with its result", ("react", "alpaca")),
+    "result-inserted": (
+        "parallel calls of a row that holds no results are parted by an empty one",
+        ("react", "alpaca"),
+    ),
 }
 
 

@@ -143,3 +143,23 @@ def test_a_text_of_gpt_oss_tells_what_is_thought_called_and_answered() -> None:
         *(System("Be brief."), Question("Oslo?"), Thought("I look."), Call("weather", {"city": "Oslo"}, "c0")),
         *(Observation("3C", "c0"), Answer("It is 3C.")),
     )
+
+
+def refused(row: Any) -> str:
+    ledger, rejected = Ledger(), []
+    assert not list(read_trajectories([Row(row, "x:1")], Policy(), ledger, rejected.append)) and ledger.balanced
+    return str(rejected[0]["code"])
+
+
+def test_a_text_behind_an_open_call_may_be_its_result():
+    call = {"id": "1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    asked = {"messages": [HI, {"role": "assistant", "content": "", "tool_calls": [call]}]}
+    assert refused({"input": asked, "output": "fire in hall 4"}) == "call-without-result"
+    assert read({"input": {"messages": [HI]}, "output": "Hello."}, "exchange") == GREETING
+
+
+def test_no_conversation_in_a_wrapping_is_left_out_in_silence():
+    greeting = {"messages": [HI, HELLO]}
+    assert refused({"samples": [greeting, {"prompt": "q", "strange": "an answer"}]}) == "unknown-format"
+    assert refused({"sample": greeting, "example": {"messages": [HI, GO]}}) == "unread-turns"
+    assert read({"sample": greeting}, "wrapped") == GREETING
