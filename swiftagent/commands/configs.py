@@ -98,4 +98,5 @@ def _translate(path: Path, output: str | None, as_json: bool) -> None:
         console.say("not carried over:")
     for name, reason in translated.left_out:
         console.say(f"  {name}: {reason}")
-    return print(output or translated.text, end="\n" if output else "")
+    print(output or translated.text, end="\n" if output else "")
+    return None
